@@ -1,0 +1,199 @@
+# rsprof: `make help` lists what can be made.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+MODE ?= rel
+V ?= 0
+CC = gcc
+PREFIX ?= /usr/local
+DESTDIR ?=
+STATIC ?= 1
+VERSION := $(shell cat VERSION)
+
+ifeq ($(filter $(MODE),rel dbg asan tsan),)
+$(error MODE is rel, dbg, asan or tsan, not "$(MODE)")
+endif
+
+Q = $(if $(filter 1,$(V)),,@)
+silent = $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(filter 1,$(V)),,@$(if $(silent),:,printf '  %-8s%s\n' '$1' '$2'))
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+OUT = build$(if $(filter-out rel,$(MODE)),/$(MODE))
+OBJ = build/.obj/$(MODE)
+
+# ---- flags. CPPFLAGS, CFLAGS and LDFLAGS are the caller's and come last.
+
+FLAGS_rel = -O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+FLAGS_dbg = -O0 -g3
+FLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wno-unused-parameter $(if $(CI),-Werror)
+ALL_CPPFLAGS = -I. -I$(OBJ)/gen -D_GNU_SOURCE -DRSPROF_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(FLAGS_$(MODE)) $(WARNINGS) -fno-strict-aliasing -fPIE -pthread $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+
+# In link order. Debian's static libdw needs the last three.
+LIBRARIES = -ldw -lelf -lsqlite3 -liberty -lz -llzma -lbz2 -lzstd
+LIBS = $(if $(filter 0,$(STATIC)),$(LIBRARIES),-Wl,-Bstatic $(LIBRARIES) -Wl,-Bdynamic) -lm -lpthread -ldl
+
+# ---- what there is
+
+READER_SOURCES = $(filter-out reader/main.c,$(wildcard reader/*.c reader/*/*.c)) $(wildcard shm/*.c)
+READER_OBJECTS = $(READER_SOURCES:%.c=$(OBJ)/%.o)
+GENERATED = $(patsubst %.sql,$(OBJ)/gen/%.inc,$(wildcard reader/*/*.sql))
+KIT_OBJECTS = $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/lib/*.c))
+UNIT_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/unit/test_*.c))
+BENCH_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/*.c))
+SCRIPTS = $(wildcard tests/contract/*.sh tests/integration/*.sh)
+DOCUMENTS = $(addprefix $(OUT)/share/,rsprof.1 rsprof.bash _rsprof rsprof.fish)
+
+# The programs that tests profile: targets.mk adds to TARGETS what it knows to build in TARGETS_OUT.
+TARGETS_OUT = $(OUT)/targets
+TARGETS =
+
+.PHONY: all
+all: $(OUT)/rsprof ## build/rsprof (the default)
+
+-include tests/targets/targets.mk
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@printf '  %s\n' 'MODE=rel|dbg|asan|tsan  how it is built; others than rel leave build/MODE/' \
+		'V=1                     shows the commands' \
+		'STATIC=0                links the shared libraries of this system' \
+		'CI=1                    warnings are errors, skips of required tests failures' \
+		'T=WORD                  `make check` runs only the tests with WORD in their path'
+
+# ---- products
+
+$(OUT)/rsprof: $(OBJ)/reader/main.o $(OBJ)/reader.a $(OBJ)/flags
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+$(OBJ)/reader.a: $(READER_OBJECTS) $(OBJ)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(READER_OBJECTS)
+
+$(OBJ)/%.o: %.c $(OBJ)/flags | $(GENERATED)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The text of an SQL file as a C string.
+$(OBJ)/gen/%.inc: %.sql
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
+
+# Written only when they change: what depends on them is then built anew.
+$(OBJ)/flags: export STAMP = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
+$(OBJ)/sources: export STAMP = $(READER_OBJECTS)
+$(OBJ)/flags $(OBJ)/sources: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" >$@
+
+.PHONY: FORCE
+FORCE:
+
+$(OUT)/share/rsprof.1: $(OUT)/rsprof
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< man >$@
+
+$(OUT)/share/rsprof.bash: $(OUT)/rsprof
+	$(Q)mkdir -p $(@D)
+	$(Q)$< completions bash >$@
+
+$(OUT)/share/_rsprof: $(OUT)/rsprof
+	$(Q)mkdir -p $(@D)
+	$(Q)$< completions zsh >$@
+
+$(OUT)/share/rsprof.fish: $(OUT)/rsprof
+	$(Q)mkdir -p $(@D)
+	$(Q)$< completions fish >$@
+
+# ---- tests
+
+$(UNIT_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+$(BENCH_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+# Files on the way that make would remove.
+.SECONDARY: $(GENERATED) $(UNIT_PROGRAMS:=.o) $(BENCH_PROGRAMS:=.o) $(KIT_OBJECTS)
+
+export_tests = RSPROF=$(OUT)/rsprof TARGETS=$(TARGETS_OUT) BUILD=$(OUT) OBJ=$(OBJ) MODE=$(MODE) V=$(V)
+
+.PHONY: targets
+targets: $(TARGETS) ## the programs that tests profile
+
+.PHONY: check
+check: all targets $(UNIT_PROGRAMS) ## every test that this machine allows; T=WORD: some of them
+	$(Q)$(export_tests) tests/run $(if $(T),$(foreach test,$(UNIT_PROGRAMS) $(SCRIPTS),$(if \
+		$(findstring $(T),$(test:$(OBJ)/%=%)),$(test))),$(UNIT_PROGRAMS) $(SCRIPTS))
+
+.PHONY: bench
+bench: all targets $(BENCH_PROGRAMS) ## measures rsprof and what it costs (tests/bench/RESULTS.md)
+	$(Q)$(export_tests) tests/bench/run
+
+.PHONY: lint
+lint: ## who includes whom; each header compiles alone
+	$(Q)CC='$(CC)' tests/lib/lint.sh
+
+# ---- people
+
+.PHONY: deps
+deps: ## checks the packages that building and testing needs, installs the missing ones
+	$(Q).ci/deps
+
+.PHONY: demo
+demo: deps ## builds, profiles a bundled program and shows where it spends its time
+	$(Q)$(MAKE) --no-print-directory $(jobs) MODE=$(MODE) $(OUT)/rsprof $(TARGETS_OUT)/burn
+	$(Q)rm -f build/demo.db build/demo.db-wal build/demo.db-shm
+	$(call say,RECORD,build/demo.db: 5 seconds of $(TARGETS_OUT)/burn)
+	$(Q)$(OUT)/rsprof run -q -d 5s -o build/demo.db -- $(TARGETS_OUT)/burn 6
+	@printf '\n$$ %s\n' '$(OUT)/rsprof top cpu build/demo.db'
+	$(Q)$(OUT)/rsprof top cpu build/demo.db
+	@printf '\n%s\n  %s\n' 'Next, a process of yours:' \
+		"$(OUT)/rsprof -p PID -q -d 10s -o my.db && $(OUT)/rsprof top cpu my.db"
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+mandir = $(DESTDIR)$(PREFIX)/share/man/man1
+bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+.PHONY: install
+install: all $(DOCUMENTS) ## program, man page, completions below PREFIX (/usr/local); DESTDIR= for packages
+	$(Q)install -D -m 755 $(OUT)/rsprof '$(bindir)/rsprof'
+	$(Q)install -D -m 644 $(OUT)/share/rsprof.1 '$(mandir)/rsprof.1'
+	$(Q)install -D -m 644 $(OUT)/share/rsprof.bash '$(bashdir)/rsprof'
+	$(Q)install -D -m 644 $(OUT)/share/_rsprof '$(zshdir)/_rsprof'
+	$(Q)install -D -m 644 $(OUT)/share/rsprof.fish '$(fishdir)/rsprof.fish'
+
+.PHONY: uninstall
+uninstall: ## removes what install put there
+	$(Q)rm -f '$(bindir)/rsprof' '$(mandir)/rsprof.1' '$(bashdir)/rsprof' '$(zshdir)/_rsprof' \
+		'$(fishdir)/rsprof.fish'
+
+.PHONY: format
+format: ## clang-format over all C
+	$(Q)clang-format -i $(wildcard include/*/*.h shm/*.[ch] reader/*.[ch] reader/*/*.[ch] \
+		tests/lib/*.[ch] tests/unit/*.c)
+
+.PHONY: clean
+clean: ## removes build/
+	$(Q)rm -rf build
+
+-include $(READER_OBJECTS:.o=.d) $(OBJ)/reader/main.d $(KIT_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) \
+	$(BENCH_PROGRAMS:=.d)

@@ -1,0 +1,256 @@
+/* rsprof top cpu|heap|wait FILE: a ranked table. */
+#include "reader/verb.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "reader/record/resolve.h"
+#include "reader/store/store.h"
+#include "reader/util/fmt.h"
+#include "reader/util/own.h"
+#include "reader/util/str.h"
+#include "reader/view/view.h"
+#include "reader/view/window.h"
+
+struct top_options {
+	uint64_t top;
+	double threshold;
+	uint64_t since, until;
+	const char *window, *filter, *by, *sort, *thread, *event;
+	bool include_internal, no_inline, json, csv;
+};
+
+#define MEMBER(name) offsetof(struct top_options, name)
+
+static const struct opt top_options[] = {
+	{.letter = 'n', .name = "top", .value_name = "N", .type = OPT_COUNT, .offset = MEMBER(top),
+	 .shown_default = "20", .help = "rows shown, 0 for all of them"},
+	{.letter = 't', .name = "threshold", .value_name = "PCT", .type = OPT_PERCENT,
+	 .offset = MEMBER(threshold), .shown_default = "0",
+	 .help = "leave out rows with a smaller inclusive share"},
+	{.name = "since", .value_name = "DUR", .type = OPT_DURATION, .offset = MEMBER(since),
+	 .min = 1000000, .help = "only the last DUR of the recording"},
+	{.name = "until", .value_name = "DUR", .type = OPT_DURATION, .offset = MEMBER(until),
+	 .min = 1000000, .help = "only the first DUR of the recording"},
+	{.name = "window", .value_name = "A..B", .type = OPT_TEXT, .offset = MEMBER(window),
+	 .help = "only from A to B, counted from the start"},
+	{.letter = 'f', .name = "filter", .value_name = "TEXT", .type = OPT_TEXT,
+	 .offset = MEMBER(filter),
+	 .help = "only rows with TEXT in their file or function, in either case"},
+	{.name = "by", .value_name = "GROUP", .type = OPT_CHOICE, .offset = MEMBER(by),
+	 .choices = "line|function|file|module|thread", .shown_default = "line",
+	 .help = "what a row is"},
+	{.name = "sort", .value_name = "KEY", .type = OPT_TEXT, .offset = MEMBER(sort),
+	 .shown_default = "cpu_pct", .help = "order by a key of the JSON output"},
+	{.name = "thread", .value_name = "NAME|TID", .type = OPT_TEXT, .offset = MEMBER(thread),
+	 .help = "only samples of this thread; shares stay those of all samples"},
+	{.name = "event", .value_name = "NAME", .type = OPT_TEXT, .offset = MEMBER(event),
+	 .shown_default = "the CPU event", .help = "which of the recorded events"},
+	{.name = "include-internal", .type = OPT_FLAG, .offset = MEMBER(include_internal),
+	 .help = "charge the function that ran, also in libc, std or an allocator"},
+	{.name = "no-inline", .type = OPT_FLAG, .offset = MEMBER(no_inline),
+	 .help = "charge inlined calls to the function they were inlined into"},
+	{.name = "json", .type = OPT_FLAG, .offset = MEMBER(json), .help = "print JSON"},
+	{.name = "csv", .type = OPT_FLAG, .offset = MEMBER(csv), .help = "print CSV"},
+	{0},
+};
+
+/* The words of --by, in the order of enum view_group. */
+static enum view_group group_by_name(const char *name)
+{
+	static const char *const names[] = {"line", "function", "file", "module", "thread"};
+
+	for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++) {
+		if (!strcmp(name, names[i]))
+			return (enum view_group)i;
+	}
+	return VIEW_BY_LINE;
+}
+
+static int check_operands(int count, char **operands, struct err *err)
+{
+	static const char *const kinds[] = {"cpu", "heap", "wait"};
+	OWN(str_done) struct str given = {0};
+	bool is_kind = false;
+
+	for (size_t i = 0; count && i < sizeof(kinds) / sizeof(*kinds); i++)
+		is_kind |= !strcmp(operands[0], kinds[i]);
+	if (count == 2 && is_kind)
+		return 0;
+	if (!count) {
+		err_set(err, ERR_USAGE, -EINVAL, "top does not know what to rank, nor where.");
+	} else if (!is_kind) {
+		str_add_scrubbed(&given, operands[0]);
+		err_set(err, ERR_USAGE, -EINVAL, "top ranks cpu, heap or wait, not \"%.200s\".",
+			str_text(&given));
+	} else if (count == 1) {
+		err_set(err, ERR_USAGE, -EINVAL, "top %s needs a profile to read.", operands[0]);
+	} else {
+		str_add_scrubbed(&given, operands[2]);
+		err_set(err, ERR_USAGE, -EINVAL,
+			"top reads one profile; \"%.200s\" is one too many.", str_text(&given));
+	}
+	err_remedy(err, "Type: rsprof top cpu FILE    (rsprof list shows the profiles here)");
+	return -EINVAL;
+}
+
+/* What was not recorded cannot be ranked; says what was. */
+static int refuse_kind(const char *kind, const struct snapshot *snapshot, struct err *err)
+{
+	OWN(str_done) struct str events = {0}, file = {0};
+
+	err_set(err, ERR_USAGE, -EINVAL, "This profile holds no %s samples.", kind);
+	for (size_t i = 0; i < snapshot->event_count; i++) {
+		str_add(&events, i ? ", " : "");
+		str_add_scrubbed(&events, snapshot->events[i].name);
+	}
+	str_add_scrubbed(&file, snapshot->file);
+	if (snapshot->event_count)
+		err_remedy(err, "It holds %.400s; type: rsprof top cpu %.400s", str_text(&events),
+			   str_text(&file));
+	else
+		err_remedy(err, "It holds no samples of any kind: record again.");
+	return -EINVAL;
+}
+
+static int open_snapshot(const char *path, const struct top_options *options,
+			 struct snapshot **ret_snapshot, struct err *err)
+{
+	const struct window_request request = {
+		.since_ns = options->since, .until_ns = options->until, .window = options->window};
+	struct store_window window;
+	struct store_reader *reader;
+	int r = store_reader_open(path, &reader, err);
+
+	if (r < 0)
+		return r;
+	r = window_resolve(&request, store_reader_duration_ns(reader), &window.from_ns,
+			   &window.to_ns, err);
+	if (r == 0)
+		r = store_reader_snapshot(reader, window, ret_snapshot, err);
+	store_reader_close(reader);
+	return r;
+}
+
+static void resolve_rest(struct snapshot *snapshot)
+{
+	char number[FMT_MAX];
+
+	if (!snapshot->unresolved_count)
+		return;
+	resolve_late(snapshot);
+	if (snapshot->unresolved_count)
+		fprintf(stderr,
+			"rsprof: %s frames have no names: the recording did not resolve them, and "
+			"the same binaries are not here.\n",
+			fmt_count(number, snapshot->unresolved_count));
+}
+
+static bool is_set(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value;
+}
+
+static struct view_print terminal(void)
+{
+	struct view_print print = {0};
+	const char *term = getenv("TERM"), *columns = getenv("COLUMNS");
+	struct winsize size = {0};
+	uint64_t count;
+
+	if (!isatty(STDOUT_FILENO))
+		return print;
+	print.colour = !is_set("NO_COLOR") && (!term || strcmp(term, "dumb"));
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		print.columns = size.ws_col;
+	else if (columns && parse_count(columns, &count) == 0 && count <= UINT16_MAX)
+		print.columns = count;
+	return print;
+}
+
+static void print_view(const struct top_options *options, const struct view_request *request,
+		       const struct snapshot *snapshot, const struct view *view)
+{
+	struct view_print print = terminal();
+
+	if (options->json)
+		view_print_json(stdout, snapshot, view);
+	else if (options->csv)
+		view_print_csv(stdout, view);
+	else
+		view_print_text(stdout, snapshot, view, request, &print);
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+	struct top_options options = {.top = 20};
+	struct snapshot *snapshot = NULL;
+	struct view *view = NULL;
+	struct view_request request;
+	bool help = false;
+	int operands = 0, r;
+
+	r = opt_parse(top_options, argc - 1, argv + 1, false, &options, &operands, &help, err);
+	if (r < 0)
+		return r;
+	if (help) {
+		verb_print_help(&verb_top);
+		return 0;
+	}
+	r = check_operands(operands, argv + 1, err);
+	if (r < 0)
+		return r;
+	if (options.json && options.csv) {
+		err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
+		err_remedy(err, "Use one of them.");
+		return -EINVAL;
+	}
+	request = (struct view_request){
+		.group = group_by_name(options.by),
+		.event = options.event,
+		.filter = options.filter,
+		.thread = options.thread,
+		.sort = options.sort,
+		.threshold_pct = options.threshold,
+		.top = options.top,
+		.include_internal = options.include_internal,
+		.no_inline = options.no_inline,
+	};
+	r = open_snapshot(argv[2], &options, &snapshot, err);
+	if (r < 0)
+		return r;
+	if (strcmp(argv[1], "cpu")) {
+		r = refuse_kind(argv[1], snapshot, err);
+	} else {
+		resolve_rest(snapshot);
+		r = view_build(snapshot, &request, &view, err);
+	}
+	if (r == 0)
+		print_view(&options, &request, snapshot, view);
+	view_free(view);
+	snapshot_free(snapshot);
+	return r;
+}
+
+const struct verb verb_top = {
+	.name = "top",
+	.operands = "cpu|heap|wait FILE",
+	.summary = "ranked table of a saved profile",
+	.description =
+		"Shows the lines of source that took the most samples. CPU% is what a line used "
+		"itself, Incl% what was spent in it and in all that it called; both are shares of "
+		"all samples in the time that is read.\n"
+		"\n"
+		"Time in libc, the standard library or an allocator is charged to the line of the "
+		"program that called it, and time in the kernel to the line that entered the "
+		"kernel.",
+	.options = top_options,
+	.operand_complete = OPT_COMPLETE_FILE,
+	.run = run,
+};

@@ -1,0 +1,48 @@
+#include "reader/core/loss.h"
+
+#include <string.h>
+
+const struct loss_text loss_texts[LOSS_CAUSES] = {
+	[LOSS_RING_FULL] = {"ring_full", "samples", "ring full",
+			    "lower --cpu-freq or raise --buffer", LOSS_IS_LOST},
+	[LOSS_THROTTLED] = {"throttled", "times", "throttled by the kernel",
+			    "lower --cpu-freq, or raise kernel.perf_event_max_sample_rate",
+			    LOSS_IS_NOTED},
+	[LOSS_EVENTS_UNSAMPLED] = {"events_unsampled", "events", "counted but not sampled",
+				   "raise kernel.perf_event_max_sample_rate", LOSS_IS_LOST},
+	[LOSS_THREADS_NOT_OPENED] = {"threads_not_opened", "threads", "not sampled on every CPU",
+				     "raise the limit of open files (ulimit -Hn)", LOSS_IS_LOST},
+	[LOSS_SYSTEM_TIME_MS] = {"system_time_unsampled_ms", "ms of system time",
+				 "only user time may be sampled",
+				 "run as root, or set kernel.perf_event_paranoid to 1",
+				 LOSS_IS_NOTED},
+	[LOSS_LATE] = {"late_records", "records", "arrived late, put into a later checkpoint", "",
+		       LOSS_IS_NOTED},
+	[LOSS_BAD_RECORD] = {"bad_records", "records", "malformed", "", LOSS_IS_LOST},
+	[LOSS_STACKS_FULL] = {"stacks_full", "samples", "stack table full",
+			      "lower --frames or record for a shorter time", LOSS_IS_LOST},
+	[LOSS_MODULES_FULL] = {"modules_full", "mappings", "module table full", "", LOSS_IS_NOTED},
+	[LOSS_ADDRESS_UNKNOWN] = {"address_unknown", "frames", "address in no known mapping", "",
+				  LOSS_IS_NOTED},
+	[LOSS_THREADS_FULL] = {"threads_full", "samples", "thread table full", "", LOSS_IS_LOST},
+};
+
+enum loss_cause loss_by_name(const char *name)
+{
+	int cause = 0;
+
+	while (cause < LOSS_CAUSES && strcmp(loss_texts[cause].name, name))
+		cause++;
+	return cause;
+}
+
+uint64_t losses_total(const struct losses *losses)
+{
+	uint64_t total = 0;
+
+	for (int cause = 0; cause < LOSS_CAUSES; cause++) {
+		if (loss_texts[cause].weight == LOSS_IS_LOST)
+			total += losses->count[cause];
+	}
+	return total;
+}

@@ -1,0 +1,49 @@
+/* Everything that can be missing from a profile, by cause. Each has a counter that reaches the
+ * database and every view; the sentence and its hint are told from this one table. */
+#ifndef RSPROF_CORE_LOSS_H
+#define RSPROF_CORE_LOSS_H
+
+#include <stdint.h>
+
+enum loss_cause {
+	LOSS_RING_FULL,		 /* samples the kernel dropped because our ring was full */
+	LOSS_THROTTLED,		 /* times the kernel throttled an event */
+	LOSS_EVENTS_UNSAMPLED,	 /* events counted by the kernel that made no sample */
+	LOSS_THREADS_NOT_OPENED, /* threads with no event open on some CPU (descriptors) */
+	LOSS_SYSTEM_TIME_MS,	 /* target's system time that may not be sampled */
+	LOSS_LATE,	      /* records that came after their time was already flushed; kept, but
+			       * placed in a later checkpoint */
+	LOSS_BAD_RECORD,      /* records of a shape that cannot be */
+	LOSS_STACKS_FULL,     /* samples whose stack found no room in the stack table */
+	LOSS_MODULES_FULL,    /* mappings beyond the module table */
+	LOSS_ADDRESS_UNKNOWN, /* frames whose address is in no known mapping; kept as [unknown] */
+	LOSS_THREADS_FULL,    /* samples of threads beyond the thread table */
+	LOSS_CAUSES
+};
+
+enum loss_weight {
+	LOSS_IS_LOST,  /* counts towards "lost N" */
+	LOSS_IS_NOTED, /* shown, but nothing is missing from the counts */
+};
+
+struct loss_text {
+	const char *name;   /* stable: database and JSON key */
+	const char *unit;   /* "samples", "ms", "threads" … */
+	const char *reason; /* "ring full" */
+	const char *hint;   /* "lower --cpu-freq or raise --buffer"; may be "" */
+	enum loss_weight weight;
+};
+
+/* Indexed by enum loss_cause. */
+extern const struct loss_text loss_texts[LOSS_CAUSES];
+
+struct losses {
+	uint64_t count[LOSS_CAUSES];
+};
+
+/* The cause of that stable name, or LOSS_CAUSES. */
+enum loss_cause loss_by_name(const char *name);
+/* Sum of what counts as lost, in samples and events (never the milliseconds). */
+uint64_t losses_total(const struct losses *losses);
+
+#endif

@@ -1,0 +1,371 @@
+#include "reader/record/pump.h"
+
+#include <string.h>
+
+#include "reader/core/aggregate.h"
+#include "reader/core/thread_table.h"
+#include "reader/record/merge.h"
+#include "reader/record/modules.h"
+#include "reader/record/unwinder.h"
+#include "reader/source/event_text.h"
+#include "reader/util/clock.h"
+#include "reader/util/mem.h"
+
+/* A record is in its ring within an interrupt of its time; a virtual machine may lose its CPU in
+ * between for some milliseconds. */
+#define HOLD_BACK_NS (20 * NS_PER_MS)
+/* A process that has just begun maps its libraries and may be gone soon: look often at first. */
+#define EAGER_NS (2 * NS_PER_S)
+#define EAGER_WAIT_MS 10
+#define WAIT_MS 100
+
+struct pump {
+	struct pump_config config;
+	struct merge *merge;
+	struct modules *modules;
+	struct unwinder *unwinder;
+	struct stack_table *stacks;
+	struct thread_table *threads;
+	struct aggregate *aggregate;
+	struct losses losses;
+	uint64_t start_ns, checkpoint_end_ns; /* CLOCK_MONOTONIC */
+	uint64_t delivered_ns, samples, newest_ns;
+	uint32_t checkpoint;
+	/* What deltas have told so far. */
+	size_t told_modules, told_threads, told_frames, told_nodes, told_stacks;
+	struct delta_process process;
+	uint64_t user_ms_at_start, system_ms_at_start;
+	bool is_replay;
+};
+
+static void name_thread(struct pump *pump, const struct target_thread *thread)
+{
+	struct event event = {
+		.time_ns = pump->start_ns,
+		.type = EVENT_COMM,
+		.pid = (uint32_t)pump->config.target->pid,
+		.tid = (uint32_t)thread->tid,
+		.comm = {.comm = thread->comm},
+	};
+
+	thread_table_name(pump->threads, event.tid, thread->comm);
+	if (pump->config.save_events)
+		event_text_write(pump->config.save_events, &event);
+}
+
+static void name_threads(struct pump *pump)
+{
+	target_threads threads = {0};
+
+	if (target_list_threads(pump->config.target, &threads) == 0) {
+		for (size_t i = 0; i < threads.count; i++)
+			name_thread(pump, &threads.items[i]);
+	}
+	vec_done(&threads);
+}
+
+struct pump *pump_new(const struct pump_config *config)
+{
+	struct pump *pump = mem_zalloc(sizeof(*pump));
+
+	pump->config = *config;
+	pump->is_replay = !config->target;
+	pump->merge = merge_new();
+	pump->modules = modules_new(config->target, &pump->losses, config->save_events);
+	pump->unwinder = unwinder_new(pump->modules, config->frames_max, config->stack_bytes);
+	pump->stacks = stack_table_new();
+	pump->threads = thread_table_new();
+	pump->aggregate = aggregate_new();
+	pump->start_ns = config->start_ns;
+	pump->checkpoint_end_ns = config->start_ns + config->interval_ns;
+	pump->told_modules = 1; /* the unknown module needs no telling */
+	if (config->target) {
+		target_cpu_ms(config->target, &pump->user_ms_at_start, &pump->system_ms_at_start);
+		name_threads(pump);
+		if (!config->maps_come_by_exec)
+			modules_scan(pump->modules, pump->start_ns);
+	}
+	return pump;
+}
+
+void pump_free(struct pump *pump)
+{
+	if (!pump)
+		return;
+	merge_free(pump->merge);
+	unwinder_free(pump->unwinder);
+	modules_free(pump->modules);
+	stack_table_free(pump->stacks);
+	thread_table_free(pump->threads);
+	aggregate_free(pump->aggregate);
+	free(pump);
+}
+
+/* A process that has ended keeps the last numbers it had. */
+static void read_process(struct pump *pump)
+{
+	uint64_t user_ms, system_ms, rss_bytes;
+
+	if (!pump->config.target)
+		return;
+	if (target_cpu_ms(pump->config.target, &user_ms, &system_ms) == 0) {
+		if (user_ms >= pump->user_ms_at_start)
+			pump->process.user_ms = user_ms - pump->user_ms_at_start;
+		if (system_ms >= pump->system_ms_at_start)
+			pump->process.system_ms = system_ms - pump->system_ms_at_start;
+	}
+	if (target_rss_bytes(pump->config.target, &rss_bytes) == 0)
+		pump->process.rss_bytes = rss_bytes;
+	if (pump->config.count_system_time)
+		pump->losses.count[LOSS_SYSTEM_TIME_MS] = pump->process.system_ms;
+}
+
+static void tell_modules(struct pump *pump, struct delta *delta)
+{
+	const struct module_table *table = modules_table(pump->modules);
+	size_t count = module_table_count(table) - pump->told_modules;
+	const struct module **modules = arena_alloc(&delta->arena, count * sizeof(*modules));
+
+	for (size_t i = 0; i < count; i++)
+		modules[i] =
+			module_table_get(table, (module_id){(uint32_t)(pump->told_modules + i)});
+	delta->modules = modules;
+	delta->module_count = count;
+	pump->told_modules += count;
+}
+
+static void tell_threads(struct pump *pump, struct delta *delta)
+{
+	size_t count = thread_table_count(pump->threads) - pump->told_threads;
+	struct delta_thread *threads = arena_alloc(&delta->arena, count * sizeof(*threads));
+
+	for (size_t i = 0; i < count; i++) {
+		threads[i] = *thread_table_row(pump->threads,
+					       (thread_id){(uint32_t)(pump->told_threads + i + 1)});
+		threads[i].comm = arena_strdup(&delta->arena, threads[i].comm);
+	}
+	delta->threads = threads;
+	delta->thread_count = count;
+	pump->told_threads += count;
+}
+
+static void tell_stacks(struct pump *pump, struct delta *delta)
+{
+	struct stack_table *table = pump->stacks;
+
+	delta->first_frame = (uint32_t)pump->told_frames + 1;
+	delta->frame_count = stack_table_frame_count(table) - pump->told_frames;
+	if (delta->frame_count)
+		delta->frames = arena_copy(&delta->arena,
+					   stack_table_frame(table, (frame_id){delta->first_frame}),
+					   delta->frame_count * sizeof(*delta->frames));
+	delta->first_node = (uint32_t)pump->told_nodes + 1;
+	delta->node_count = stack_table_node_count(table) - pump->told_nodes;
+	if (delta->node_count)
+		delta->nodes = arena_copy(&delta->arena,
+					  stack_table_node(table, (node_id){delta->first_node}),
+					  delta->node_count * sizeof(*delta->nodes));
+	delta->first_stack = (uint32_t)pump->told_stacks + 1;
+	delta->stack_count = stack_table_stack_count(table) - pump->told_stacks;
+	if (delta->stack_count)
+		delta->stacks = arena_copy(&delta->arena,
+					   stack_table_stack(table, (stack_id){delta->first_stack}),
+					   delta->stack_count * sizeof(*delta->stacks));
+	pump->told_frames += delta->frame_count;
+	pump->told_nodes += delta->node_count;
+	pump->told_stacks += delta->stack_count;
+}
+
+static void close_checkpoint(struct pump *pump, uint64_t end_ns)
+{
+	struct delta *delta = delta_new();
+	const struct delta_row *rows = aggregate_rows(pump->aggregate, &delta->row_count);
+
+	read_process(pump);
+	pump->losses.count[LOSS_LATE] = merge_late(pump->merge);
+	delta->checkpoint = ++pump->checkpoint;
+	delta->end_ns = end_ns - pump->start_ns;
+	delta->rows = arena_copy(&delta->arena, rows, delta->row_count * sizeof(*rows));
+	tell_modules(pump, delta);
+	tell_threads(pump, delta);
+	tell_stacks(pump, delta);
+	delta->losses = pump->losses;
+	delta->process = pump->process;
+	aggregate_clear(pump->aggregate);
+	pump->delivered_ns = delta->end_ns;
+	pump->config.deliver(pump->config.context, delta);
+}
+
+/* Closes every checkpoint that ends at or before the time. */
+static void advance(struct pump *pump, uint64_t time_ns)
+{
+	while (pump->start_ns && time_ns >= pump->checkpoint_end_ns) {
+		close_checkpoint(pump, pump->checkpoint_end_ns);
+		pump->checkpoint_end_ns += pump->config.interval_ns;
+	}
+}
+
+/* The frames of a sample as places; returns how many. Return addresses are looked up one byte back,
+ * inside the call. A frame-pointer walk that has left the code is cut there: what follows is
+ * somebody's data, not a caller. */
+static size_t find_places(struct pump *pump, const struct event *event, struct place *places,
+			  enum stack_status *status)
+{
+	uint32_t count = event->sample.pc_count;
+
+	if (count > EVENT_FRAMES_MAX)
+		count = EVENT_FRAMES_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t address = event->sample.pcs[i] - (i ? 1 : 0);
+
+		if (i == 0 ? modules_find(pump->modules, address, event->time_ns, &places[i])
+			   : modules_find_known(pump->modules, address, &places[i]))
+			continue;
+		if (i && *status == STACK_FRAME_POINTERS)
+			return i;
+		pump->losses.count[LOSS_ADDRESS_UNKNOWN]++;
+		if (*status == STACK_COMPLETE || *status == STACK_FRAME_POINTERS)
+			*status = STACK_NO_MAPPING;
+	}
+	return count;
+}
+
+static void count_sample(struct pump *pump, const struct event *event)
+{
+	struct event unwound;
+	struct place places[EVENT_FRAMES_MAX];
+	enum stack_status status;
+	size_t count;
+	struct delta_row row = {
+		.event_index = event->sample.event_index,
+		.count = 1,
+		.kernel_count = event->sample.in_kernel,
+		.value = event->sample.value,
+	};
+
+	if (event->sample.registers) {
+		unwinder_walk(pump->unwinder, event, &unwound);
+		event = &unwound;
+	}
+	if (pump->config.save_events)
+		event_text_write(pump->config.save_events, event);
+	status = event->sample.status;
+	count = find_places(pump, event, places, &status);
+	if (thread_table_get(pump->threads, event->pid, event->tid, &row.thread) < 0) {
+		pump->losses.count[LOSS_THREADS_FULL]++;
+		return;
+	}
+	if (stack_table_intern(pump->stacks, places, count, status, &row.stack) < 0) {
+		pump->losses.count[LOSS_STACKS_FULL]++;
+		return;
+	}
+	pump->samples++;
+	aggregate_add(pump->aggregate, &row);
+}
+
+/* In the order of time. */
+static void on_event(void *context, const struct event *event)
+{
+	struct pump *pump = context;
+
+	if (!pump->start_ns) {
+		pump->start_ns = event->time_ns;
+		pump->checkpoint_end_ns = event->time_ns + pump->config.interval_ns;
+	}
+	advance(pump, event->time_ns);
+	if (event->time_ns > pump->newest_ns)
+		pump->newest_ns = event->time_ns;
+	/* A sample is saved once its stack is known. */
+	if (pump->config.save_events && event->type != EVENT_SAMPLE)
+		event_text_write(pump->config.save_events, event);
+	switch (event->type) {
+	case EVENT_SAMPLE:
+		count_sample(pump, event);
+		break;
+	case EVENT_MMAP:
+		modules_on_mmap(pump->modules, event);
+		break;
+	case EVENT_COMM:
+		if (event->comm.is_exec) {
+			modules_on_exec(pump->modules);
+			/* The vDSO comes without a record. */
+			modules_scan(pump->modules, event->time_ns);
+		}
+		thread_table_name(pump->threads, event->tid, event->comm.comm);
+		break;
+	case EVENT_FORK:
+		thread_table_fork(pump->threads, event->tid, event->fork.parent_tid);
+		break;
+	case EVENT_LOST:
+		if (event->lost.cause < LOSS_CAUSES)
+			pump->losses.count[event->lost.cause] += event->lost.count;
+		break;
+	case EVENT_EXIT:
+	case EVENT_TYPES:
+		break;
+	}
+}
+
+/* In the order of the rings. */
+static void on_drained(void *context, const struct event *event)
+{
+	struct pump *pump = context;
+
+	merge_add(pump->merge, event);
+}
+
+bool pump_round(struct pump *pump, int wake_fd)
+{
+	struct source *source = pump->config.source;
+	const struct source_ops *ops = source->ops;
+	uint64_t now = clock_now_ns();
+	int wait_ms = now - pump->start_ns < EAGER_NS ? EAGER_WAIT_MS : WAIT_MS;
+
+	if (pump->is_replay) {
+		/* Its times are its own: what was drained is all there is up to then. */
+		ops->drain(source, on_drained, pump);
+		merge_flush(pump->merge, UINT64_MAX, on_event, pump);
+		return !ops->is_over(source);
+	}
+	ops->wait(source, wake_fd, wait_ms);
+	now = clock_now_ns();
+	ops->drain(source, on_drained, pump);
+	merge_flush(pump->merge, now - HOLD_BACK_NS, on_event, pump);
+	advance(pump, now - HOLD_BACK_NS);
+	return true;
+}
+
+void pump_finish(struct pump *pump)
+{
+	uint64_t end;
+
+	pump->config.source->ops->drain(pump->config.source, on_drained, pump);
+	merge_flush(pump->merge, UINT64_MAX, on_event, pump);
+	end = pump->is_replay ? pump->newest_ns + 1 : clock_now_ns();
+	if (!pump->start_ns)
+		pump->start_ns = end;
+	advance(pump, end);
+	/* The last checkpoint is as long as it is; a moment with nothing in it needs none. */
+	if (end > pump->checkpoint_end_ns - pump->config.interval_ns || pump->checkpoint == 0)
+		close_checkpoint(pump, end > pump->start_ns ? end : pump->start_ns + 1);
+}
+
+uint64_t pump_samples(const struct pump *pump)
+{
+	return pump->samples;
+}
+
+uint64_t pump_elapsed_ns(const struct pump *pump)
+{
+	return pump->delivered_ns;
+}
+
+const struct losses *pump_losses(const struct pump *pump)
+{
+	return &pump->losses;
+}
+
+uint64_t pump_rss_bytes(const struct pump *pump)
+{
+	return pump->process.rss_bytes;
+}

@@ -1,0 +1,387 @@
+#include "reader/record/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "reader/core/attribute.h"
+#include "reader/record/pump.h"
+#include "reader/record/symbol_worker.h"
+#include "reader/record/writer.h"
+#include "reader/source/event_text.h"
+#include "reader/target/elf_image.h"
+#include "reader/util/clock.h"
+#include "reader/util/mem.h"
+#include "reader/util/own.h"
+#include "reader/util/str.h"
+
+enum {
+	FACTS_MAX = 24,
+	/* Of the pump's thread alone, which works for well under a thousandth of the time. */
+	PUMP_NICE = -20,
+};
+
+struct session {
+	struct session_config config;
+	struct arena arena;
+	struct source *source;
+	struct source_facts facts;
+	struct store *store;
+	struct pump *pump;
+	struct symbol_worker *symbols;
+	struct writer *writer;
+	FILE *save_events;
+	pthread_t pump_thread;
+	bool is_running;
+	int wake_fd; /* ends the pump's wait */
+	int end_fd;  /* tells main that the recording is over */
+	atomic_bool stop;
+	uint64_t started_ns;
+	pthread_mutex_t progress_lock;
+	struct session_progress progress;
+	uint64_t system_ms_missing; /* by the pump's last look */
+};
+
+static void signal_fd(int fd)
+{
+	static const uint64_t one = 1;
+	ssize_t written = write(fd, &one, sizeof(one));
+
+	(void)written; /* an eventfd takes it, or is readable already */
+}
+
+static const char *number(struct session *session, uint64_t value)
+{
+	return arena_printf(&session->arena, "%" PRIu64, value);
+}
+
+/* The build of the executable, "" where it cannot be told. */
+static const char *executable_build_id(struct session *session)
+{
+	const struct target *target = session->config.target;
+	char *text = arena_zalloc(&session->arena, 2 * BUILD_ID_MAX + 1);
+	OWN(own_close) int fd = -1;
+	struct module module = {0};
+	struct elf_image image;
+
+	if (!target)
+		return text;
+	/* A child that has not exec'ed yet is still rsprof. */
+	fd = session->config.source.start_on_exec
+		     ? open(target->exe_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+		     : openat(target->proc_fd, "exe", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || elf_image_read(fd, &image) < 0)
+		return text;
+	memcpy(module.build_id, image.build_id, sizeof(module.build_id));
+	module.build_id_size = image.build_id_size;
+	return module_build_id_text(&module, text);
+}
+
+static void add_fact(struct store_fact *facts, size_t *count, const char *key, const char *value)
+{
+	if (*count < FACTS_MAX)
+		facts[(*count)++] = (struct store_fact){key, value};
+}
+
+static size_t describe_recording(struct session *session, struct store_fact *facts)
+{
+	const struct session_config *config = &session->config;
+	struct utsname system;
+	struct str notes = {0};
+	size_t count = 0;
+
+	add_fact(facts, &count, "rsprof_version", RSPROF_VERSION);
+	add_fact(facts, &count, "attribute_version", number(session, ATTRIBUTE_VERSION));
+	add_fact(facts, &count, "cpu_freq_hz", number(session, config->source.frequency));
+	add_fact(facts, &count, "cpu_source", session->facts.name);
+	add_fact(facts, &count, "cpu_source_reason", config->source_reason);
+	add_fact(facts, &count, "cpu_stacks", session->facts.stacks);
+	add_fact(facts, &count, "heap_source", "off");
+	add_fact(facts, &count, "wait_source", "off");
+	add_fact(facts, &count, "user_time_only", session->facts.user_time_only ? "1" : "0");
+	add_fact(facts, &count, "stack_copy_bytes", number(session, config->source.stack_bytes));
+	add_fact(facts, &count, "frames_max", number(session, config->source.frames_max));
+	add_fact(facts, &count, "buffer_bytes", number(session, session->facts.buffer_bytes));
+	if (uname(&system) == 0)
+		add_fact(facts, &count, "kernel",
+			 arena_printf(&session->arena, "%s %s", system.release, system.machine));
+	for (size_t i = 0; i < session->facts.note_count; i++)
+		str_addf(&notes, "%s%s", i ? "\n" : "", session->facts.notes[i]);
+	add_fact(facts, &count, "notes", arena_strdup(&session->arena, str_text(&notes)));
+	str_done(&notes);
+	return count;
+}
+
+static int open_store(struct session *session, struct err *err)
+{
+	const struct session_config *config = &session->config;
+	const struct target *target = config->target;
+	struct store_fact facts[FACTS_MAX];
+	struct store_recording recording = {
+		.pid = target ? (uint32_t)target->pid : 0,
+		.process_name = config->process_name,
+		.exe_path = target ? target->exe_path : "",
+		.command_line = target ? target->command_line : "",
+		.exe_build_id = executable_build_id(session),
+		.start_unix_ns = clock_read_ns(CLOCK_REALTIME),
+		.start_monotonic_ns = clock_now_ns(),
+		.checkpoint_interval_ns = config->interval_ns,
+		.events = config->source.events,
+		.event_count = config->source.event_count,
+		.facts = facts,
+	};
+
+	recording.fact_count = describe_recording(session, facts);
+	if (config->append)
+		return store_append(config->output, &recording, &session->store, err);
+	return store_create(config->output, &recording, &session->store, err);
+}
+
+static int open_save_file(struct session *session, struct err *err)
+{
+	const struct session_config *config = &session->config;
+	struct event_text_header header = {
+		.event_count = config->source.event_count,
+		.frequency = config->source.frequency,
+	};
+
+	memcpy(header.events, config->source.events, sizeof(header.events));
+	session->save_events = fopen(config->save_events, "wxe");
+	if (!session->save_events)
+		return err_set(err, ERR_GENERAL, -errno, "%s could not be made: %s.",
+			       config->save_events, strerror(errno));
+	event_text_write_header(session->save_events, &header);
+	return 0;
+}
+
+/* A full disk shows itself here at the latest. */
+static int close_save_file(struct session *session, struct err *err)
+{
+	FILE *file = session->save_events;
+	bool failed;
+
+	session->save_events = NULL;
+	if (!file)
+		return 0;
+	failed = ferror(file);
+	if (fclose(file) == 0 && !failed)
+		return 0;
+	return err_set(err, ERR_GENERAL, -EIO, "%s could not be written to its end.",
+		       session->config.save_events);
+}
+
+static int open_all(struct session *session, struct err *err)
+{
+	const struct session_config *config = &session->config;
+	int result;
+
+	session->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	session->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->wake_fd < 0 || session->end_fd < 0)
+		return err_set(err, ERR_GENERAL, -errno,
+			       "rsprof could not make an event descriptor: %s.", strerror(errno));
+	if (config->save_events) {
+		result = open_save_file(session, err);
+		if (result < 0)
+			return result;
+	}
+	result = config->ops->open(&config->source, &session->source, err);
+	if (result < 0)
+		return result;
+	config->ops->describe(session->source, &session->arena, &session->facts);
+	return open_store(session, err);
+}
+
+int session_open(const struct session_config *config, struct session **ret_session, struct err *err)
+{
+	struct session *session = mem_zalloc(sizeof(*session));
+	int result;
+
+	session->config = *config;
+	session->wake_fd = session->end_fd = -1;
+	pthread_mutex_init(&session->progress_lock, NULL);
+	result = open_all(session, err);
+	if (result < 0) {
+		session_abandon(session);
+		return result;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+static void on_resolved(void *context, struct resolved_batch *batch)
+{
+	struct session *session = context;
+
+	writer_add_resolved(session->writer, batch);
+}
+
+static void on_delta(void *context, struct delta *delta)
+{
+	struct session *session = context;
+
+	session->system_ms_missing = delta->losses.count[LOSS_SYSTEM_TIME_MS];
+	/* The writer first: what is resolved must never be committed before what it is about. */
+	writer_add(session->writer, delta_hold(delta));
+	symbol_worker_add(session->symbols, delta);
+}
+
+static void publish_progress(struct session *session)
+{
+	pthread_mutex_lock(&session->progress_lock);
+	session->progress.samples = pump_samples(session->pump);
+	session->progress.lost = losses_total(pump_losses(session->pump));
+	session->progress.rss_bytes = pump_rss_bytes(session->pump);
+	pthread_mutex_unlock(&session->progress_lock);
+}
+
+/* Among a thousand busy threads of the target the pump would get its share, a thousandth, and the
+ * rings would run over. Where it may not be raised, what is lost is counted. */
+static void raise_priority(void)
+{
+	setpriority(PRIO_PROCESS, (id_t)gettid(), PUMP_NICE);
+}
+
+static void *run_pump(void *argument)
+{
+	struct session *session = argument;
+
+	raise_priority();
+	/* acquire pairs with the release in session_finish; the wake_fd does the waking. */
+	while (!atomic_load_explicit(&session->stop, memory_order_acquire)) {
+		if (!pump_round(session->pump, session->wake_fd)) {
+			signal_fd(session->end_fd);
+			break;
+		}
+		publish_progress(session);
+	}
+	session->source->ops->stop(session->source);
+	pump_finish(session->pump);
+	publish_progress(session);
+	return NULL;
+}
+
+int session_start(struct session *session, struct err *err)
+{
+	const struct session_config *config = &session->config;
+	struct pump_config pump = {
+		.source = session->source,
+		.target = config->target,
+		.maps_come_by_exec = config->source.start_on_exec,
+		.frames_max = config->source.frames_max,
+		.stack_bytes = config->source.stack_bytes,
+		.interval_ns = config->interval_ns,
+		.count_system_time = session->facts.user_time_only,
+		.save_events = session->save_events,
+		.deliver = on_delta,
+		.context = session,
+	};
+	int result;
+
+	session->started_ns = clock_now_ns();
+	pump.start_ns = config->target ? session->started_ns : 0;
+	/* Events first, mappings after: what is mapped in between is told twice, never missed. */
+	result = session->source->ops->start(session->source, err);
+	if (result < 0)
+		return result;
+	session->pump = pump_new(&pump);
+	session->writer = writer_start(session->store, session->end_fd);
+	session->symbols = symbol_worker_start(on_resolved, session);
+	if (!session->writer || !session->symbols ||
+	    pthread_create(&session->pump_thread, NULL, run_pump, session))
+		return err_set(err, ERR_GENERAL, -EAGAIN, "rsprof could not start its threads.");
+	session->is_running = true;
+	return 0;
+}
+
+int session_end_fd(const struct session *session)
+{
+	return session->end_fd;
+}
+
+void session_read_progress(struct session *session, struct session_progress *ret_progress)
+{
+	pthread_mutex_lock(&session->progress_lock);
+	*ret_progress = session->progress;
+	pthread_mutex_unlock(&session->progress_lock);
+	ret_progress->elapsed_ns = clock_now_ns() - session->started_ns;
+	symbol_worker_share(session->symbols, &ret_progress->judged, &ret_progress->complete);
+}
+
+const struct source_facts *session_source_facts(const struct session *session)
+{
+	return &session->facts;
+}
+
+static void free_session(struct session *session)
+{
+	pump_free(session->pump);
+	if (session->source)
+		session->source->ops->close(session->source);
+	if (session->save_events)
+		fclose(session->save_events);
+	own_close(&session->wake_fd);
+	own_close(&session->end_fd);
+	pthread_mutex_destroy(&session->progress_lock);
+	arena_done(&session->arena);
+	free(session);
+}
+
+void session_abandon(struct session *session)
+{
+	struct err ignored;
+	uint64_t judged, complete;
+
+	if (session->symbols)
+		symbol_worker_finish(session->symbols, &judged, &complete);
+	if (session->writer)
+		writer_finish(session->writer, &ignored);
+	if (session->store)
+		store_abandon(session->store, !session->config.append);
+	free_session(session);
+}
+
+static int finish_store(struct session *session, uint64_t judged, uint64_t complete,
+			struct err *err)
+{
+	struct store_fact facts[FACTS_MAX];
+	struct store_end end = {.duration_ns = pump_elapsed_ns(session->pump), .facts = facts};
+
+	add_fact(facts, &end.fact_count, "samples", number(session, pump_samples(session->pump)));
+	if (judged)
+		add_fact(facts, &end.fact_count, "complete_stacks_pct",
+			 arena_printf(&session->arena, "%.2f",
+				      100.0 * (double)complete / (double)judged));
+	if (session->facts.user_time_only)
+		add_fact(facts, &end.fact_count, "cpu_time_unsampled_ms",
+			 number(session, session->system_ms_missing));
+	return store_finish(session->store, &end, err);
+}
+
+int session_finish(struct session *session, struct err *err)
+{
+	uint64_t judged, complete;
+	int result;
+
+	atomic_store_explicit(&session->stop, true, memory_order_release);
+	signal_fd(session->wake_fd);
+	pthread_join(session->pump_thread, NULL);
+	/* Every delta is queued now: the symbol thread ends with the last, the writer after it. */
+	symbol_worker_finish(session->symbols, &judged, &complete);
+	result = writer_finish(session->writer, err);
+	if (result < 0)
+		store_abandon(session->store, false);
+	else
+		result = finish_store(session, judged, complete, err);
+	if (result == 0)
+		result = close_save_file(session, err);
+	free_session(session);
+	return result;
+}

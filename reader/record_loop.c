@@ -1,0 +1,256 @@
+/* A recording as main's thread sees it: open, start, show progress, end, sum up. */
+#include "reader/record_options.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "reader/record/resolve.h"
+#include "reader/record/session.h"
+#include "reader/record_signals.h"
+#include "reader/util/clock.h"
+#include "reader/util/fmt.h"
+#include "reader/util/mem.h"
+#include "reader/util/own.h"
+#include "reader/util/str.h"
+#include "reader/view/view.h"
+
+#define PROGRESS_NS NS_PER_S
+/* Where stderr is a file or a pipe, a line now and then is enough. */
+#define PROGRESS_PLAIN_NS (10 * NS_PER_S)
+
+enum { SUMMARY_ROWS = 10 };
+
+struct loop {
+	const struct record_run *run;
+	struct session *session;
+	const char *output;
+	int signal_fd;
+	uint64_t start_ns, printed_ns;
+	bool is_terminal, is_utf8, has_printed, target_ended;
+};
+
+static void print_progress(struct loop *loop)
+{
+	struct session_progress progress;
+	char elapsed[FMT_MAX], whole[FMT_MAX], samples[FMT_MAX], lost[FMT_MAX];
+	uint64_t duration = loop->run->options->duration_ns;
+	struct str line = {0};
+
+	session_read_progress(loop->session, &progress);
+	str_add(&line, "recording ");
+	str_add_scrubbed(&line, loop->run->process_name);
+	if (loop->run->target)
+		str_addf(&line, " (%d)", loop->run->target->pid);
+	str_addf(&line, "  %s", fmt_clock(elapsed, progress.elapsed_ns));
+	if (duration)
+		str_addf(&line, " / %s", fmt_clock(whole, duration));
+	str_addf(&line, "  %s samples", fmt_count(samples, progress.samples));
+	if (progress.judged)
+		str_addf(&line, "  %.1f %% complete",
+			 100.0 * (double)progress.complete / (double)progress.judged);
+	str_addf(&line, "  lost %s  %s ", fmt_count(lost, progress.lost),
+		 loop->is_utf8 ? "→" : "->");
+	str_add_scrubbed(&line, loop->output);
+	fprintf(stderr, loop->is_terminal ? "\r%s\033[K" : "%s\n", str_text(&line));
+	fflush(stderr);
+	str_done(&line);
+	loop->printed_ns = clock_now_ns();
+	loop->has_printed = true;
+}
+
+static void end_progress(struct loop *loop)
+{
+	if (loop->is_terminal && loop->has_printed)
+		fputc('\n', stderr);
+}
+
+/* Whatever ends the recording. A process without a pidfd is looked at each second. */
+static void wait_for_end(struct loop *loop)
+{
+	const struct target *target = loop->run->target;
+	uint64_t duration = loop->run->options->duration_ns;
+	struct pollfd fds[] = {
+		{.fd = loop->signal_fd, .events = POLLIN},
+		{.fd = session_end_fd(loop->session), .events = POLLIN},
+		{.fd = target ? target->pidfd : -1, .events = POLLIN},
+	};
+
+	for (;;) {
+		uint64_t now = clock_now_ns(), next, pause;
+
+		if (duration && now - loop->start_ns >= duration)
+			return;
+		if (!loop->has_printed ||
+		    now - loop->printed_ns >= (loop->is_terminal ? PROGRESS_NS : PROGRESS_PLAIN_NS))
+			print_progress(loop);
+		next = now + NS_PER_S;
+		if (duration && loop->start_ns + duration < next)
+			next = loop->start_ns + duration;
+		pause = (next - now + NS_PER_MS - 1) / NS_PER_MS;
+		if (poll(fds, 3, (int)pause) > 0) {
+			if (fds[0].revents && record_signals_take(loop->signal_fd))
+				return;
+			if (fds[1].revents)
+				return;
+			loop->target_ended = fds[2].revents;
+		}
+		if (target && target->pidfd < 0 && !target_is_alive(target))
+			loop->target_ended = true;
+		if (loop->target_ended)
+			return;
+	}
+}
+
+static void print_own_cost(FILE *to, uint64_t elapsed_ns)
+{
+	struct rusage usage;
+	char memory[FMT_MAX];
+	double cpu_ns;
+
+	getrusage(RUSAGE_SELF, &usage);
+	cpu_ns = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
+		 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3;
+	fprintf(to, "rsprof used %.1f %% CPU, %s\n",
+		elapsed_ns ? 100 * cpu_ns / (double)elapsed_ns : 0,
+		fmt_bytes(memory, (uint64_t)usage.ru_maxrss * 1024));
+}
+
+/* From the finished file, as `rsprof top` reads it: the two cannot disagree. */
+static int print_summary(const struct loop *loop, uint64_t elapsed_ns, struct err *err)
+{
+	FILE *to = loop->run->summary_to_stderr ? stderr : stdout;
+	struct store_window everything = {0, UINT64_MAX};
+	struct view_request request = {.top = SUMMARY_ROWS};
+	struct view_print print = {0};
+	struct store_reader *reader;
+	struct snapshot *snapshot = NULL;
+	struct view *view = NULL;
+	int result = store_reader_open(loop->output, &reader, err);
+
+	if (result < 0)
+		return result;
+	result = store_reader_snapshot(reader, everything, &snapshot, err);
+	if (result == 0)
+		result = view_build(snapshot, &request, &view, err);
+	if (result == 0) {
+		view_print_text(to, snapshot, view, &request, &print);
+		fputc('\n', to);
+		print_own_cost(to, elapsed_ns);
+		fprintf(to, "saved: %s\nnext: rsprof top cpu %s\n", loop->output, loop->output);
+	}
+	view_free(view);
+	snapshot_free(snapshot);
+	store_reader_close(reader);
+	return result;
+}
+
+static void print_notes(const struct session *session)
+{
+	const struct source_facts *facts = session_source_facts(session);
+
+	for (size_t i = 0; i < facts->note_count; i++)
+		fprintf(stderr, "rsprof: %s\n", facts->notes[i]);
+}
+
+/* From an opened session to its end. */
+static int run_session(struct loop *loop, bool append, struct err *err)
+{
+	const struct record_run *run = loop->run;
+	uint64_t elapsed;
+	int result;
+
+	print_notes(loop->session);
+	result = session_start(loop->session, err);
+	if (result < 0) {
+		session_abandon(loop->session);
+		return result;
+	}
+	loop->start_ns = clock_now_ns();
+	if (run->release) {
+		result = run->release(run->context, err);
+		if (result < 0) {
+			struct err ignored;
+
+			session_finish(loop->session, &ignored);
+			if (!append)
+				unlink(loop->output);
+			return result;
+		}
+	}
+	wait_for_end(loop);
+	elapsed = clock_now_ns() - loop->start_ns;
+	print_progress(loop);
+	end_progress(loop);
+	if (loop->target_ended) {
+		char length[FMT_MAX];
+
+		fprintf(stderr, "ended: %s has exited after %s\n", run->process_name,
+			fmt_duration(length, elapsed));
+	}
+	record_signals_arm();
+	result = session_finish(loop->session, err);
+	if (result < 0) {
+		if (!err->remedy[0])
+			err_remedy(err, "What was committed can be read: rsprof top cpu %s",
+				   loop->output);
+		return result;
+	}
+	return print_summary(loop, elapsed, err);
+}
+
+int record(const struct record_run *run, struct err *err)
+{
+	const struct record_options *options = run->options;
+	struct loop loop = {
+		.run = run,
+		.is_terminal = isatty(STDERR_FILENO),
+		.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+		.signal_fd = -1,
+	};
+	struct session_config config = {
+		.target = run->target,
+		.process_name = run->process_name,
+		.interval_ns = options->interval_ns,
+		.save_events = options->save_events,
+		.source =
+			{
+				.target = run->target,
+				.start_on_exec = run->child != 0,
+				.frequency = (uint32_t)options->cpu_freq,
+				.frames_max = (uint32_t)options->frames,
+				.buffer_bytes = options->buffer_bytes,
+			/* The kernel takes multiples of 8. */
+			.stack_bytes = (uint32_t)options->stack_bytes & ~7u,
+				.replay_path = options->replay,
+			},
+	};
+	OWN(own_free) char *output = NULL;
+	int result;
+
+	result = record_pick_events(options, &config.source, err);
+	if (result == 0)
+		result = record_pick_source(options, &config.ops, &config.source_reason, err);
+	if (result < 0)
+		return result;
+	if (!options->quiet)
+		fprintf(stderr,
+			"rsprof: this version has no terminal screens; recording as with -q.\n");
+	output = record_output_path(options, run->process_name, &config.append);
+	config.output = loop.output = output;
+	result = session_open(&config, &loop.session, err);
+	if (result < 0)
+		return result;
+	loop.signal_fd = run->signal_fd;
+	/* A signal that came meanwhile: nothing has begun, so nothing is left. */
+	if (record_signals_take(loop.signal_fd)) {
+		session_abandon(loop.session);
+		return err_set(err, ERR_GENERAL, -EINTR, "Interrupted before the recording began.");
+	}
+	return run_session(&loop, config.append, err);
+}

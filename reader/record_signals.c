@@ -1,0 +1,54 @@
+#include "reader/record_signals.h"
+
+#include <errno.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static void ending_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+static void exit_at_once(int signal)
+{
+	_exit(128 + signal);
+}
+
+int record_signals_open(sigset_t *ret_old)
+{
+	struct sigaction at_once = {.sa_handler = exit_at_once};
+	sigset_t set;
+	int fd;
+
+	ending_signals(&set);
+	if (sigprocmask(SIG_BLOCK, &set, ret_old) < 0)
+		return -errno;
+	sigaction(SIGQUIT, &at_once, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+bool record_signals_take(int fd)
+{
+	struct signalfd_siginfo info;
+
+	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	record_signals_arm();
+	return true;
+}
+
+void record_signals_arm(void)
+{
+	struct sigaction at_once = {.sa_handler = exit_at_once};
+	sigset_t set;
+
+	sigaction(SIGINT, &at_once, NULL);
+	sigaction(SIGTERM, &at_once, NULL);
+	sigaction(SIGHUP, &at_once, NULL);
+	ending_signals(&set);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}

@@ -1,0 +1,76 @@
+/* Where events come from. A source is a struct of ops, one instance a file (src_perf.c,
+ * src_replay.c …); NULL = not supported. All calls come from the pump's thread, but open, which
+ * comes from main's before the pump runs. */
+#ifndef RSPROF_SOURCE_SOURCE_H
+#define RSPROF_SOURCE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reader/core/event.h"
+#include "reader/core/event_kind.h"
+#include "reader/target/target.h"
+#include "reader/util/arena.h"
+#include "reader/util/err.h"
+
+enum { SOURCE_EVENTS_MAX = 8 };
+
+struct source_config {
+	const struct target *target; /* NULL for a replay */
+	bool start_on_exec;	     /* the target is a child of ours that has not exec'ed yet */
+	const struct event_kind *events[SOURCE_EVENTS_MAX];
+	size_t event_count;
+	uint32_t frequency;    /* Hz, for events that are sampled by time or period */
+	uint32_t frames_max;   /* --frames */
+	uint32_t stack_bytes;        /* --stack-copy; 0: stacks along frame pointers */
+	uint64_t buffer_bytes; /* --buffer, all rings together */
+	const char *replay_path;
+};
+
+/* What a source has to say of itself once it is open; strings in the arena given to describe. */
+struct source_facts {
+	const char *name;	  /* "perf" */
+	const char *stacks;	  /* how stacks are read: "frame pointers" */
+	bool user_time_only;	  /* kernel time may not be sampled */
+	const char *const *notes; /* whole sentences: what was asked for and is not so */
+	size_t note_count;
+	uint64_t buffer_bytes; /* what was really got */
+	uint32_t threads_opened;
+};
+
+typedef void (*source_sink)(void *context, const struct event *event);
+
+struct source;
+
+struct source_ops {
+	const char *name;
+	/* ERR_USAGE for an event that cannot be counted here, ERR_PERMISSION with the remedy. */
+	int (*open)(const struct source_config *config, struct source **ret_source,
+		    struct err *err);
+	/* Events flow from here on (where they do not start on exec). */
+	int (*start)(struct source *source, struct err *err);
+	/* Hands over all that is there now. In order within a ring, not across rings; records
+	 * already there when drain is called are all handed over, whichever ring they are in. */
+	int (*drain)(struct source *source, source_sink sink, void *context);
+	/* Waits until it is worth draining, timeout_ms or until wake_fd is readable. */
+	void (*wait)(struct source *source, int wake_fd, int timeout_ms);
+	/* A replay says when its events are over; NULL: never by itself. */
+	bool (*is_over)(const struct source *source);
+	/* No more events; what is in the rings can still be drained. Losses only known at the end
+	 * are delivered by the next drain as EVENT_LOST. */
+	void (*stop)(struct source *source);
+	void (*describe)(const struct source *source, struct arena *arena,
+			 struct source_facts *ret_facts);
+	void (*close)(struct source *source);
+};
+
+/* The first member of every source. */
+struct source {
+	const struct source_ops *ops;
+};
+
+extern const struct source_ops source_perf;
+extern const struct source_ops source_replay;
+
+#endif

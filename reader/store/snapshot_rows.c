@@ -1,0 +1,174 @@
+/* The counts of a window: from the totals where it is the whole file, else from whole roll-ups
+ * inside it and single samples at its edges. */
+#include <string.h>
+
+#include "reader/core/aggregate.h"
+#include "reader/store/read.h"
+#include "reader/util/clock.h"
+
+/* A run of checkpoints by id, both ends included. */
+struct run {
+	int64_t first, last;
+};
+
+struct counts {
+	struct load *load;
+	struct aggregate *aggregate;
+	uint64_t count, value; /* of all rows: where these do not overflow, no sum does */
+};
+
+int load_checkpoints(struct load *load)
+{
+	struct load_rows rows;
+	int64_t last_id = 0, last_ms = 0;
+
+	load_begin(load, &rows, "checkpoints",
+		   "SELECT id, timestamp_ms FROM checkpoints ORDER BY id");
+	while (load_next(&rows)) {
+		struct read_checkpoint checkpoint = {
+			(int64_t)load_number(&rows, 0, INT32_MAX),
+			(int64_t)load_number(&rows, 1, INT64_MAX / NS_PER_MS)};
+
+		if (checkpoint.id <= last_id || checkpoint.timestamp_ms < last_ms)
+			load_damaged(&rows, "the checkpoints are out of order");
+		last_id = checkpoint.id;
+		last_ms = checkpoint.timestamp_ms;
+		*vec_add(&load->checkpoints) = checkpoint;
+	}
+	return load_end(&rows);
+}
+
+static bool add_row(struct counts *counts, struct load_rows *rows)
+{
+	struct load *load = counts->load;
+	struct delta_row row = {.event_index = load_reference(rows, 0, &load->events)};
+
+	row.thread.v = load_reference(rows, 1, &load->threads);
+	row.stack.v = load_reference(rows, 2, &load->stacks);
+	row.count = load_number(rows, 3, INT64_MAX);
+	row.kernel_count = load_number(rows, 4, row.count);
+	row.value = load_number(rows, 5, INT64_MAX);
+	if (__builtin_add_overflow(counts->count, row.count, &counts->count) ||
+	    __builtin_add_overflow(counts->value, row.value, &counts->value))
+		load_damaged(rows, "a number is out of range");
+	if (rows->ret < 0)
+		return false;
+	aggregate_add(counts->aggregate, &row);
+	return true;
+}
+
+static int add_rows(struct counts *counts, const char *table, const char *sql,
+		    const int64_t *values, int value_count)
+{
+	struct load_rows rows;
+
+	if (load_begin(counts->load, &rows, table, sql) == 0) {
+		for (int i = 0; i < value_count; i++)
+			sqlite3_bind_int64(rows.statement, i + 1, values[i]);
+	}
+	while (load_next(&rows) && add_row(counts, &rows))
+		;
+	return load_end(&rows);
+}
+
+#define COLUMNS "event_id, thread_id, stack_id, count, kernel_count, value"
+
+static int add_totals(struct counts *counts)
+{
+	return add_rows(counts, "totals", "SELECT " COLUMNS " FROM totals", NULL, 0);
+}
+
+static int add_samples(struct counts *counts, struct run run)
+{
+	if (run.first > run.last)
+		return 0;
+	return add_rows(counts, "samples",
+			"SELECT " COLUMNS " FROM samples WHERE checkpoint_id BETWEEN ? AND ?",
+			(const int64_t[]){run.first, run.last}, 2);
+}
+
+static int add_rollup(struct counts *counts, int64_t span)
+{
+	return add_rows(counts, "rollups", "SELECT " COLUMNS " FROM rollups WHERE span_id = ?",
+			&span, 1);
+}
+
+static int add_window(struct counts *counts, struct run window)
+{
+	struct load_rows rows;
+	int64_t last = 0, next = window.first; /* not added yet */
+	int ret = 0;
+
+	load_begin(counts->load, &rows, "rollup_spans",
+		   "SELECT id, first_checkpoint_id, last_checkpoint_id FROM rollup_spans "
+		   "ORDER BY first_checkpoint_id");
+	while (ret == 0 && load_next(&rows)) {
+		int64_t span = (int64_t)load_number(&rows, 0, INT64_MAX);
+		struct run run = {(int64_t)load_number(&rows, 1, INT32_MAX),
+				  (int64_t)load_number(&rows, 2, INT32_MAX)};
+
+		if (run.first <= last || run.last < run.first)
+			load_damaged(&rows, "the spans overlap");
+		last = run.last;
+		if (rows.ret < 0 || run.first < window.first || run.last > window.last)
+			continue;
+		ret = add_samples(counts, (struct run){next, run.first - 1});
+		if (ret == 0)
+			ret = add_rollup(counts, span);
+		next = run.last + 1;
+	}
+	if (load_end(&rows) < 0)
+		return rows.ret;
+	return ret < 0 ? ret : add_samples(counts, (struct run){next, window.last});
+}
+
+/* Checkpoints with from < end <= to. Their times ascend, so they are a run. */
+static size_t find_run(const struct load *load, struct store_window window, struct run *ret_run)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < load->checkpoints.count; i++) {
+		const struct read_checkpoint *checkpoint = &load->checkpoints.items[i];
+		uint64_t end_ns = (uint64_t)checkpoint->timestamp_ms * NS_PER_MS;
+
+		/* From 0 on is from the start: a first checkpoint may end within its first
+		 * millisecond. */
+		if ((window.from_ns && end_ns <= window.from_ns) || end_ns > window.to_ns)
+			continue;
+		if (!count++)
+			ret_run->first = checkpoint->id;
+		ret_run->last = checkpoint->id;
+	}
+	return count;
+}
+
+int load_counts(struct load *load, struct store_window window)
+{
+	struct snapshot *snapshot = load->snapshot;
+	struct counts counts = {.load = load, .aggregate = aggregate_new()};
+	struct run run = {1, 0};
+	const struct delta_row *sums;
+	struct snapshot_row *rows;
+	size_t count = find_run(load, window, &run);
+	int ret = 0;
+
+	if (count && count == load->checkpoints.count)
+		ret = add_totals(&counts);
+	else if (count)
+		ret = add_window(&counts, run);
+	snapshot->checkpoint_count = count;
+	snapshot->window_from_ns =
+		window.from_ns < snapshot->duration_ns ? window.from_ns : snapshot->duration_ns;
+	snapshot->window_to_ns =
+		window.to_ns < snapshot->duration_ns ? window.to_ns : snapshot->duration_ns;
+	sums = aggregate_rows(counts.aggregate, &count);
+	rows = arena_alloc(&snapshot->arena, count * sizeof(*rows));
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct snapshot_row){sums[i].event_index,  sums[i].thread.v,
+						sums[i].stack.v,      sums[i].count,
+						sums[i].kernel_count, sums[i].value};
+	snapshot->rows = rows;
+	snapshot->row_count = count;
+	aggregate_free(counts.aggregate);
+	return ret;
+}

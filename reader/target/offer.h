@@ -1,0 +1,30 @@
+/* Which source serves which signal, on this machine and for this target: doctor's table. */
+#ifndef RSPROF_TARGET_OFFER_H
+#define RSPROF_TARGET_OFFER_H
+
+#include <stdbool.h>
+
+#include "reader/target/permit.h"
+
+enum offer_signal { OFFER_CPU, OFFER_WAIT, OFFER_HEAP, OFFER_SIGNALS };
+enum offer_source { OFFER_AGENT, OFFER_BPF, OFFER_PERF, OFFER_PTRACE, OFFER_SOURCES };
+
+enum offer_agent { OFFER_AGENT_UNKNOWN, OFFER_AGENT_ABSENT, OFFER_AGENT_LOADED };
+
+/* Stable names: JSON. */
+extern const char *const offer_signal_names[OFFER_SIGNALS];
+
+struct offer {
+	const char *source; /* "perf" */
+	struct {
+		const char *text; /* "yes, user time only" */
+		bool is_taken;	  /* what rsprof would take for this signal */
+	} signals[OFFER_SIGNALS];
+	const char *here; /* what machine and target allow, whether this version uses it or not */
+};
+
+/* target may be NULL; perf is permit_perf's answer for it. */
+void offers_list(const struct permit *permit, const struct target *target, enum permit_answer perf,
+		 enum offer_agent agent, struct offer offers[OFFER_SOURCES]);
+
+#endif

@@ -1,0 +1,247 @@
+#include "reader/view/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reader/util/hash.h"
+#include "reader/view/grouping.h"
+#include "reader/view/number.h"
+#include "reader/view/tally.h"
+
+static const char kernel_name[] = "[kernel]";
+static const char no_stack_name[] = "[no user stack]";
+static const char unknown_name[] = "[unknown]";
+
+static char lower(char letter)
+{
+	return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+}
+
+bool filter_matches(const char *filter, const char *text)
+{
+	for (;; text++) {
+		size_t i = 0;
+
+		while (filter[i] && lower(filter[i]) == lower(text[i]))
+			i++;
+		if (!filter[i])
+			return true;
+		if (!*text)
+			return false;
+	}
+}
+
+static struct sum row_sum(const struct snapshot_row *row)
+{
+	return (struct sum){.count = row->count, .kernel = row->kernel_count, .value = row->value};
+}
+
+static void fill_sums(struct view_row *row, const struct tally *tally)
+{
+	row->self = tally->self.count;
+	row->incl = tally->incl.count;
+	row->self_value = tally->self.value;
+	row->incl_value = tally->incl.value;
+	row->kernel = tally->self.kernel;
+}
+
+static bool is_counted(const struct tally *tally)
+{
+	return tally->incl.count || tally->incl.value;
+}
+
+/* A thread that changed its name is several in the snapshot, and so are the parts of an appended
+ * file: same number and same name are one row. */
+void rows_of_threads(const struct selection *selection, struct arena *arena, view_rows *rows,
+		     size_t *ret_location_count)
+{
+	const struct snapshot *snapshot = selection->snapshot;
+	size_t count = snapshot->thread_count;
+	struct tally *tallies = mem_array(count + 1, sizeof(*tallies));
+	struct str_map by_name = {0};
+	const char *filter = selection->request->filter;
+
+	*ret_location_count = 0;
+	for (size_t i = 0; i < snapshot->row_count; i++) {
+		const struct snapshot_row *row = &snapshot->rows[i];
+		struct sum sum = row_sum(row);
+
+		if (selection_has_event(selection, row) && selection_has_thread(selection, row))
+			sum_add(&tallies[row->thread < count ? row->thread : count].self, &sum);
+	}
+	for (size_t i = 0; i <= count; i++) {
+		const struct snapshot_thread *thread = i < count ? &snapshot->threads[i] : NULL;
+		struct tally *tally = &tallies[i];
+		const char *name = unknown_name;
+		uint32_t known;
+
+		tally->incl = tally->self;
+		if (!is_counted(tally))
+			continue;
+		if (thread)
+			name = arena_printf(arena, "%s (%u)", thread->comm, thread->tid);
+		known = str_map_get(&by_name, name);
+		if (known != UINT32_MAX) {
+			sum_add(&tallies[known].self, &tally->self);
+			sum_add(&tallies[known].incl, &tally->incl);
+			memset(tally, 0, sizeof(*tally));
+		} else {
+			str_map_put(&by_name, name, (uint32_t)i);
+			++*ret_location_count;
+			if (!filter || filter_matches(filter, name))
+				*vec_add(rows) = (struct view_row){
+					.function = name, .file = "", .module = "",
+					/* the tally, until all threads are added up */
+					.line = (uint32_t)i,
+				};
+		}
+	}
+	for (size_t i = 0; i < rows->count; i++) {
+		fill_sums(&rows->items[i], &tallies[rows->items[i].line]);
+		rows->items[i].line = 0;
+	}
+	str_map_done(&by_name);
+	free(tallies);
+}
+
+/* A group while its lines are looked through. */
+struct group_lines {
+	uint32_t hottest; /* a group of lines, SNAPSHOT_NONE: none yet */
+	bool is_matched;  /* by the filter, in at least one line */
+};
+
+static bool location_matches(const struct selection *selection,
+			     const struct snapshot_location *location)
+{
+	const struct snapshot *snapshot = selection->snapshot;
+	const char *filter = selection->request->filter;
+
+	if (!filter || filter_matches(filter, location->file) ||
+	    filter_matches(filter, location->function))
+		return true;
+	return selection->request->group == VIEW_BY_MODULE &&
+	       location->module < snapshot->module_count &&
+	       filter_matches(filter, snapshot->modules[location->module].name);
+}
+
+/* More of its own, then more below it, then the smaller line number. */
+static bool is_hotter(const struct selection *selection, const struct tally *a, uint32_t a_line,
+		      const struct tally *b, uint32_t b_line)
+{
+	uint64_t a_self = selection->by_value ? a->self.value : a->self.count;
+	uint64_t b_self = selection->by_value ? b->self.value : b->self.count;
+	uint64_t a_incl = selection->by_value ? a->incl.value : a->incl.count;
+	uint64_t b_incl = selection->by_value ? b->incl.value : b->incl.count;
+
+	if (a_self != b_self)
+		return a_self > b_self;
+	if (a_incl != b_incl)
+		return a_incl > b_incl;
+	return a_line < b_line;
+}
+
+static void find_group_lines(const struct selection *selection, const struct grouping *lines,
+			     const struct tally *line_tallies, const struct grouping *groups,
+			     struct group_lines *found)
+{
+	const struct snapshot_location *locations = selection->snapshot->locations;
+
+	for (size_t i = 0; i < groups->count; i++)
+		found[i] = (struct group_lines){.hottest = SNAPSHOT_NONE};
+	for (size_t i = 0; i < lines->count; i++) {
+		uint32_t member = lines->member[i];
+		struct group_lines *group = &found[groups->of[member]];
+
+		if (!is_counted(&line_tallies[i]))
+			continue;
+		group->is_matched |= location_matches(selection, &locations[member]);
+		if (group->hottest == SNAPSHOT_NONE ||
+		    is_hotter(selection, &line_tallies[i], locations[member].line,
+			      &line_tallies[group->hottest],
+			      locations[lines->member[group->hottest]].line))
+			group->hottest = (uint32_t)i;
+	}
+}
+
+static struct view_row row_at(const struct snapshot *snapshot, uint32_t location)
+{
+	const struct snapshot_location *at = &snapshot->locations[location];
+
+	return (struct view_row){
+		.function = at->function,
+		.file = at->file,
+		.path = at->path,
+		.line = at->line,
+		.module = at->module < snapshot->module_count ? snapshot->modules[at->module].name
+							      : unknown_name,
+	};
+}
+
+static void add_tree_samples(const struct selection *selection, struct tally_tree *tree)
+{
+	const struct snapshot *snapshot = selection->snapshot;
+
+	for (size_t i = 0; i < snapshot->row_count; i++) {
+		const struct snapshot_row *row = &snapshot->rows[i];
+		struct sum sum = row_sum(row);
+
+		if (selection_has_event(selection, row) && selection_has_thread(selection, row))
+			tally_tree_add(tree, row->stack, &sum);
+	}
+}
+
+void rows_of_locations(const struct selection *selection, view_rows *rows,
+		       size_t *ret_location_count)
+{
+	const struct view_request *request = selection->request;
+	const struct snapshot *snapshot = selection->snapshot;
+	struct grouping lines, wide, *groups = &lines;
+	struct tally *line_tallies, *tallies;
+	struct group_lines *found;
+	struct tally_tree tree;
+
+	tally_tree_init(&tree, snapshot, request->no_inline);
+	add_tree_samples(selection, &tree);
+	tally_tree_charge(&tree, request->include_internal);
+	grouping_init(&lines, snapshot, VIEW_BY_LINE);
+	line_tallies = mem_array(lines.count + 1, sizeof(*line_tallies));
+	tally_tree_count(&tree, lines.of, lines.count, line_tallies);
+	tallies = line_tallies;
+	if (request->group != VIEW_BY_LINE) {
+		grouping_init(&wide, snapshot, request->group);
+		groups = &wide;
+		tallies = mem_array(wide.count + 1, sizeof(*tallies));
+		tally_tree_count(&tree, wide.of, wide.count, tallies);
+	}
+	found = mem_array(groups->count, sizeof(*found));
+	find_group_lines(selection, &lines, line_tallies, groups, found);
+
+	*ret_location_count = 0;
+	for (size_t i = 0; i <= groups->count; i++) {
+		struct view_row row = {
+			.function = no_stack_name, .file = kernel_name, .module = kernel_name};
+
+		if (!is_counted(&tallies[i]))
+			continue;
+		++*ret_location_count;
+		if (i < groups->count) {
+			if (!found[i].is_matched)
+				continue;
+			row = row_at(snapshot, lines.member[found[i].hottest]);
+		} else if (request->filter && !filter_matches(request->filter, row.file) &&
+			   !filter_matches(request->filter, row.function)) {
+			continue;
+		}
+		fill_sums(&row, &tallies[i]);
+		*vec_add(rows) = row;
+	}
+
+	free(found);
+	if (groups == &wide) {
+		grouping_done(&wide);
+		free(tallies);
+	}
+	free(line_tallies);
+	grouping_done(&lines);
+	tally_tree_done(&tree);
+}

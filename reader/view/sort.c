@@ -1,0 +1,160 @@
+#include "reader/view/sort.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reader/util/own.h"
+#include "reader/util/str.h"
+
+struct sort_key {
+	const char *name;
+	/* One of the two: numbers go down, text goes up. */
+	uint64_t (*number)(const struct sort_order *order, const struct view_row *row);
+	const char *(*text)(const struct view_row *row);
+	bool only_by_value;
+};
+
+static uint64_t key_self(const struct sort_order *order, const struct view_row *row)
+{
+	return order->by_value ? row->self_value : row->self;
+}
+
+static uint64_t key_incl(const struct sort_order *order, const struct view_row *row)
+{
+	return order->by_value ? row->incl_value : row->incl;
+}
+
+static uint64_t key_samples(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->self;
+}
+
+static uint64_t key_incl_samples(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->incl;
+}
+
+static uint64_t key_kernel(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->kernel;
+}
+
+static uint64_t key_value(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->self_value;
+}
+
+static uint64_t key_line(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->line;
+}
+
+static const char *key_file(const struct view_row *row)
+{
+	return row->file;
+}
+
+static const char *key_function(const struct view_row *row)
+{
+	return row->function;
+}
+
+static const char *key_module(const struct view_row *row)
+{
+	return row->module;
+}
+
+static const struct sort_key keys[] = {
+	{"cpu_pct", key_self, NULL, false},
+	{"incl_pct", key_incl, NULL, false},
+	{"samples", key_samples, NULL, false},
+	{"incl_samples", key_incl_samples, NULL, false},
+	{"kernel_samples", key_kernel, NULL, false},
+	{"value", key_value, NULL, true},
+	{"file", NULL, key_file, false},
+	{"line", key_line, NULL, false},
+	{"function", NULL, key_function, false},
+	{"module", NULL, key_module, false},
+};
+
+enum { KEY_COUNT = sizeof(keys) / sizeof(*keys) };
+
+int sort_order_init(struct sort_order *order, const char *key, enum view_group group, bool by_value,
+		    struct err *err)
+{
+	OWN(str_done) struct str list = {0}, given = {0};
+	const struct sort_key *found = NULL;
+
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (keys[i].only_by_value && !by_value)
+			continue;
+		if (key && !strcmp(key, keys[i].name))
+			found = &keys[i];
+		str_addf(&list, "%s%s", i ? ", " : "", keys[i].name);
+	}
+	if (key && !found) {
+		str_add_scrubbed(&given, key);
+		err_set(err, ERR_USAGE, -EINVAL, "Rows cannot be sorted by \"%.200s\".",
+			str_text(&given));
+		err_remedy(err, "Use --sort with one of: %s.", str_text(&list));
+		return -EINVAL;
+	}
+	*order = (struct sort_order){.key = found, .group = group, .by_value = by_value};
+	return 0;
+}
+
+static int down(uint64_t a, uint64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+/* What the row is called comes first, the rest makes the order the same every time. */
+static int compare_names(enum view_group group, const struct view_row *a, const struct view_row *b)
+{
+	int order = 0;
+
+	if (group == VIEW_BY_FILE)
+		order = strcmp(a->file, b->file);
+	else if (group == VIEW_BY_MODULE)
+		order = strcmp(a->module, b->module);
+	if (!order)
+		order = strcmp(a->function, b->function);
+	if (!order)
+		order = strcmp(a->file, b->file);
+	if (!order)
+		order = (a->line > b->line) - (a->line < b->line);
+	if (!order)
+		order = strcmp(a->module, b->module);
+	if (!order)
+		order = strcmp(a->path ? a->path : "", b->path ? b->path : "");
+	return order;
+}
+
+static int compare(const void *a_row, const void *b_row, void *context)
+{
+	const struct sort_order *by = context;
+	const struct view_row *a = a_row, *b = b_row;
+	int order = 0;
+
+	if (by->key && by->key->number)
+		order = down(by->key->number(by, a), by->key->number(by, b));
+	else if (by->key)
+		order = strcmp(by->key->text(a), by->key->text(b));
+	if (!order)
+		order = down(key_self(by, a), key_self(by, b));
+	if (!order)
+		order = down(key_incl(by, a), key_incl(by, b));
+	return order ? order : compare_names(by->group, a, b);
+}
+
+void sort_rows(const struct sort_order *order, struct view_row *rows, size_t count)
+{
+	if (count > 1)
+		qsort_r(rows, count, sizeof(*rows), compare, (void *)order);
+}

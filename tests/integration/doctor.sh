@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# rsprof doctor agrees with what the machine says and with what recording then does.
+. tests/lib/lib.sh
+. tests/integration/common.bash
+
+start_running "$TARGETS/burn" 60
+burn=$target_pid
+
+run "$RSPROF" doctor
+check_equal doctor_exit_code "$status" 0
+check_contains doctor_kernel "$out" "kernel $(uname -r)"
+check_contains doctor_paranoid "$out" "perf_event_paranoid $(cat /proc/sys/kernel/perf_event_paranoid)"
+check_contains doctor_you "$out" "uid $(id -u)"
+if compgen -G '/sys/bus/event_source/devices/cpu*' >/dev/null; then
+	check_contains doctor_counters "$out" "hardware counters yes"
+else
+	check_contains doctor_counters "$out" "hardware counters no"
+fi
+json=$("$RSPROF" doctor -p "$burn" --json)
+check_equal doctor_target "$(of '"\(.target.pid) \(.target.process_name) \(.target.uid)"')" "$burn burn $(id -u)"
+check_equal doctor_exe "$(of .target.exe_path)" "$(readlink "/proc/$burn/exe")"
+check_equal doctor_frame_pointers "$(of .target.frame_pointers)" "frame pointers"
+check_equal doctor_limits "$(of '"\(.open_files_soft) \(.open_files_hard)"')" "$(ulimit -Sn) $(ulimit -Hn)"
+check_equal doctor_takes_perf "$(of '[.sources[] | select(.cpu.taken) | .source] | join(" ")')" perf
+run "$RSPROF" doctor -p "$burn"
+check_contains doctor_names_the_target "$out" "target $burn burn"
+check_refusal doctor_no_process 3 "$RSPROF" doctor -p 2147483647
+
+if [ -x "$TARGETS/rust" ]; then
+	start_running "$TARGETS/rust" 30
+	json=$("$RSPROF" doctor -p "$target_pid" --json)
+	check_equal doctor_rust "$(of .target.language)" Rust
+	check_between doctor_rust_dwarf "$(of .target.dwarf_version)" 4 5
+	stop_target
+fi
+start_running "$TARGETS/stripped" 30
+json=$("$RSPROF" doctor -p "$target_pid" --json)
+check_equal doctor_stripped_language "$(of '.target.language // "none"')" none
+check_equal doctor_stripped_dwarf "$(of '.target.dwarf_version // 0')" 0
+stop_target
+
+# For somebody else's process: the command that would allow it, and recording refuses as was told.
+if is_root && as_ordinary; then
+	run "${as[@]}" "$RSPROF" doctor -p "$burn"
+	check_equal doctor_refused_exit_code "$status" 0
+	check_contains doctor_refused_says_why "$out" "another user"
+	check_contains doctor_refused_command "$out" "sudo rsprof -p $burn"
+	json=$("${as[@]}" "$RSPROF" doctor -p "$burn" --json)
+	check_equal doctor_refused_takes_nothing \
+		"$(of '[.sources[] | select(.cpu.taken) | .source] | join(" ")')" ""
+	check_refusal doctor_was_right 4 "${as[@]}" "$RSPROF" -p "$burn" -q -d 1s -o "$dir/refused.db"
+else
+	skip doctor_refused_command "not root, or setpriv is not installed"
+fi
+stop_target "$burn"
+exit 0

@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# The database with plain sqlite3: stable names, documented queries, and the same numbers as `top`; `query`,
+# --append and the reading options.
+# Mounts of its own: what is mounted here is gone when this ends, however it ends.
+if [ -z "${OWN_MOUNTS:-}" ] && [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null; then
+	OWN_MOUNTS=1 exec unshare --mount --propagation private bash "$0"
+fi
+. tests/lib/lib.sh
+. tests/integration/common.bash
+
+db=$dir/one.db
+start_running "$TARGETS/burn" 60
+burn=$target_pid
+record "$db" -p "$burn" --cpu-freq 999 -i 200ms -d 4s || not_ok sql_records "$(cat "$db.err")"
+record_end
+check_equal sql_exit_code "$record_status" 0
+
+# The file.
+check_equal sql_mode "$(stat -c %a "$db")" 600
+check_finished sql_finished "$db"
+check_losses sql_losses "$db"
+mkdir "$dir/read_only"
+cp "$db" "$dir/read_only/copy.db"
+chmod 444 "$dir/read_only/copy.db"
+if [ -n "${OWN_MOUNTS:-}" ] && mkdir "$dir/mounted" &&
+	mount -t tmpfs tmpfs "$dir/mounted" 2>/dev/null; then
+	cp "$db" "$dir/mounted/copy.db"
+	mount -o remount,ro "$dir/mounted"
+	check_equal sql_read_only_medium \
+		"$("$RSPROF" top cpu "$dir/mounted/copy.db" --json | jq .total_samples)" \
+		"$("$RSPROF" top cpu "$db" --json | jq .total_samples)"
+	check_equal sql_read_only_medium_sqlite \
+		"$(sql "$dir/mounted/copy.db" 'SELECT COUNT(*) > 0 FROM cpu_samples')" 1
+	umount "$dir/mounted"
+else
+	skip sql_read_only_medium "a file system cannot be mounted here"
+fi
+
+# Under sudo it belongs to who called.
+if is_root; then
+	run env SUDO_UID=65534 SUDO_GID=65534 "$RSPROF" -p "$burn" -q -d 200ms -o "$dir/sudo.db"
+	check_equal sudo_owner "$(stat -c %u:%g "$dir/sudo.db")" 65534:65534
+else
+	skip sudo_owner "not root"
+fi
+
+# The documented queries, as they stand.
+check_equal query_first "$(sql "$db" 'SELECT * FROM cpu_samples LIMIT 10;' | wc -l)" 10
+top "$db"
+hottest=$(sql "$db" 'SELECT file, line, SUM(count) FROM cpu_samples c JOIN symbols s ON c.addr = s.addr GROUP BY c.addr ORDER BY 3 DESC LIMIT 10;')
+check_equal query_hottest_agrees_with_top "$(head -n 1 <<<"$hottest")" \
+	"$(of '.entries[0] | "\(.file)|\(.line)|\(.samples)"')"
+check_equal query_hottest_three_agree "$(head -n 3 <<<"$hottest" | cut -d'|' -f3 | paste -sd' ')" \
+	"$(of '[.entries[:3][].samples] | map(tostring) | join(" ")')"
+check_equal query_leaks_is_empty "$(sql "$db" 'SELECT function, file, line, total_alloc_bytes - total_free_bytes AS leaked, total_allocs - total_frees AS leaked_count
+  FROM heap_samples WHERE total_allocs > total_frees ORDER BY leaked DESC LIMIT 20;')" ""
+address=$(sql "$db" 'SELECT addr FROM cpu_samples GROUP BY addr ORDER BY SUM(count) DESC LIMIT 1')
+series=$(sqlite3 -readonly -cmd '.parameter init' -cmd ".parameter set ?1 $address" "$db" \
+	'SELECT cp.timestamp_ms, c.count FROM cpu_samples c JOIN checkpoints cp ON c.checkpoint_id = cp.id WHERE c.addr = ? ORDER BY 1;' 2>/dev/null |
+	awk -F'|' '{ sum += $2 } END { print sum + 0 }')
+check_equal query_series_sums_to_the_row "$series" "$(of '.entries[0].samples')"
+check_equal query_meta_version "$(sql "$db" 'SELECT * FROM meta;' | grep -c '^version|1$')" 1
+
+# Every documented column, and the laws between the tables.
+sql "$db" 'SELECT id, timestamp_ms FROM checkpoints; SELECT checkpoint_id, thread_id, addr, count FROM cpu_samples;
+	SELECT addr, file, line, function FROM symbols; SELECT key, value FROM meta;
+	SELECT addr, function, file, line, live_bytes, total_alloc_bytes, total_free_bytes, total_allocs,
+	total_frees FROM heap_samples' >"$dir/columns" 2>&1
+check_equal sql_columns "$(grep -ci error "$dir/columns")" 0
+check_equal sql_one_symbol_an_address \
+	"$(sql "$db" 'SELECT COUNT(*) - COUNT(DISTINCT addr) FROM symbols')" 0
+check_equal sql_every_address_has_a_symbol "$(sql "$db" \
+	'SELECT COUNT(*) FROM cpu_samples c LEFT JOIN symbols s ON c.addr = s.addr WHERE s.addr IS NULL')" 0
+check_equal sql_total_agrees "$(sql "$db" 'SELECT SUM(count) FROM cpu_samples')" "$(of .total_samples)"
+check_near sql_checkpoints "$(sql "$db" 'SELECT COUNT(*) FROM checkpoints')" 20 10
+check_equal sql_checkpoints_in_order "$(sql "$db" 'SELECT COUNT(*) FROM checkpoints a JOIN checkpoints b
+	ON b.id = a.id + 1 WHERE b.timestamp_ms <= a.timestamp_ms')" 0
+for key in version pid process_name exe_path start_time checkpoint_interval_ms cpu_freq_hz cpu_source \
+	heap_source wait_source; do
+	check_equal "meta_$key" "$(sql "$db" "SELECT COUNT(*) FROM meta WHERE key = '$key'")" 1
+done
+meta() {
+	sql "$db" "SELECT value FROM meta WHERE key = '$1'"
+}
+check_equal meta_pid_is_right "$(meta pid)" "$burn"
+check_equal meta_name_is_right "$(meta process_name)" burn
+check_equal meta_exe_is_right "$(meta exe_path)" "$(readlink "/proc/$burn/exe")"
+check_equal meta_interval_is_right "$(meta checkpoint_interval_ms)" 200
+check_equal meta_freq_is_right "$(meta cpu_freq_hz)" 999
+check_equal meta_source_is_right "$(meta cpu_source)" perf
+check_near meta_start_is_now "$(date -d "$(meta start_time)" +%s)" "$(date +%s)" 0 60
+
+# query: the same rows, and nothing that writes.
+check_equal query_json "$("$RSPROF" query "$db" 'SELECT COUNT(*) AS n FROM checkpoints' --json | jq '.[0].n')" \
+	"$(sql "$db" 'SELECT COUNT(*) FROM checkpoints')"
+check_equal query_csv "$("$RSPROF" query "$db" "SELECT 'a,b' AS x, NULL AS y, 1.5 AS z" --csv | tr '\n' ';')" \
+	'x,y,z;"a,b",,1.5;'
+before=$(sha256sum "$db")
+number=0
+for statement in "DELETE FROM meta" "DROP TABLE checkpoints" "CREATE TABLE x (y)" \
+	"INSERT INTO meta VALUES ('a', 'b')" "ATTACH '$dir/attached.db' AS other" "VACUUM" \
+	"VACUUM INTO '$dir/vacuumed.db'" "PRAGMA journal_mode = WAL" "PRAGMA user_version = 5" \
+	"SELECT 1; DELETE FROM meta" "REINDEX" "BEGIN IMMEDIATE" "SELECT load_extension('x')" \
+	"SELECT * FROM nothing" "SELEC 1" ""; do
+	number=$((number + 1))
+	check_refusal "query_refused_$number" 2 "$RSPROF" query "$db" "$statement"
+done
+check_equal query_left_it_alone "$(sha256sum "$db")" "$before"
+check_absent query_made_no_file "$dir/attached.db" "$dir/vacuumed.db"
+
+# Reading options.
+top "$db" -n 0
+all=$(of '.entries | length')
+total=$(of .total_samples)
+json=$("$RSPROF" top cpu "$db" --json -n 2)
+check_equal option_n "$(of '.entries | length')" 2
+check_equal option_n_keeps_the_total "$(of .total_samples)" "$total"
+top "$db" -t 20
+check_equal option_t "$(of '[.entries[] | select(.incl_pct < 20)] | length')" 0
+check_between option_t_keeps_some "$(of '.entries | length')" 4 "$((all - 1))"
+top "$db" -f BURN_SIXTY
+check_equal option_f "$(of '[.entries[].function] | unique | join(" ")')" burn_sixty
+top "$db" --sort incl_pct
+check_equal option_sort "$(of '[.entries[].incl_pct] | . == (sort | reverse)')" true
+top "$db" --sort function --by function
+check_equal option_sort_names "$(of '[.entries[].function] | . == sort')" true
+top "$db" --thread burn
+check_equal option_thread_name "$(of '[.entries[].samples] | add')" "$total"
+top "$db" --thread "$burn"
+check_equal option_thread_number "$(of '[.entries[].samples] | add')" "$total"
+top "$db" --by file
+check_between option_by_file "$(of '[.entries[] | select(.file | endswith("burn.c")) | .cpu_pct] | add')" 98 100
+top "$db" --by module
+check_between option_by_module "$(of '[.entries[] | select(.module == "burn") | .cpu_pct] | add')" 98 100
+run "$RSPROF" top cpu "$db" --csv -n 0 --by function
+check_equal option_csv_sums_to_the_total "$(awk -F, 'NR > 1 { sum += $6 } END { print sum }' <<<"$out")" "$total"
+run "$RSPROF" top cpu "$db"
+check_equal option_plain_has_no_colour "$(grep -c $'\033' <<<"$out")" 0
+check_contains option_plain_header "$out" "Incl%"
+
+# Windows: what SQL finds in the same checkpoints, and the parts add up to the whole.
+samples_in() {
+	"$RSPROF" top cpu "$db" --json "$@" | jq .total_samples
+}
+samples_where() {
+	sql "$db" "SELECT SUM(count) FROM cpu_samples s JOIN checkpoints c ON s.checkpoint_id = c.id
+		WHERE timestamp_ms $1"
+}
+# Between two checkpoints, which come every 200 ms.
+first=$(samples_in --until 1100ms)
+check_equal option_until "$first" "$(samples_where '<= 1100')"
+check_equal option_since "$(samples_in --since 1100ms)" "$(samples_where "> $(of .duration_ms) - 1100")"
+check_equal option_window "$(samples_in --window 1100ms..2.3s)" "$(samples_where 'BETWEEN 1101 AND 2300')"
+check_between option_until_is_a_part "$first" 1 "$((total - 1))"
+check_equal option_windows_add_up "$(($(samples_in --window 0..1100ms) + \
+	$(samples_in --window 1100ms..3s) + $(samples_in --window 3s..60s)))" "$total"
+check_equal option_window_is_until "$(samples_in --window 0..1100ms)" "$first"
+
+# --append: a second recording in the same file.
+cp "$db" "$dir/appended.db"
+last_id=$(sql "$db" 'SELECT MAX(id) FROM checkpoints')
+run "$RSPROF" -p "$burn" -q -d 1s -i 200ms --cpu-freq 999 --append -o "$dir/appended.db"
+check_equal append_exit_code "$status" 0
+check_finished append_finished "$dir/appended.db"
+check_equal append_ids_go_on "$(sql "$dir/appended.db" \
+	'SELECT MIN(id), COUNT(*) = MAX(id) - MIN(id) + 1 FROM checkpoints WHERE id > '"$last_id")" \
+	"$((last_id + 1))|1"
+check_equal append_two_recordings "$(sql "$dir/appended.db" 'SELECT COUNT(*) FROM recordings')" 2
+top "$dir/appended.db"
+check_equal append_samples_add_up "$(of .total_samples)" "$((total + $(sql "$dir/appended.db" \
+	"SELECT SUM(count) FROM cpu_samples WHERE checkpoint_id > $last_id")))"
+check_between append_samples_are_there "$(($(of .total_samples) - total))" 100 1100
+check_share append_share "$(top "$dir/appended.db" --by function; of_function incl_pct burn_sixty)" 60 5
+check_equal append_one_symbol_an_address \
+	"$(sql "$dir/appended.db" 'SELECT COUNT(*) - COUNT(DISTINCT addr) FROM symbols')" 0
+# The newest of that process name, where no file is named.
+mkdir "$dir/newest"
+for _ in 1 2; do
+	run env RSPROF_OUTPUT_DIR="$dir/newest" "$RSPROF" -p "$burn" -q -d 300ms -a
+	check_equal append_newest_exit_code "$status" 0
+done
+check_equal append_newest_one_file "$(find "$dir/newest" -type f | wc -l)" 1
+check_equal append_newest_two_recordings "$(sql "$dir"/newest/*.db 'SELECT COUNT(*) FROM recordings')" 2
+stop_target "$burn"
+# Another build of the executable.
+start_running "$TARGETS/forker" 1
+before=$(sqlite3 -readonly "$dir/appended.db" .dump | sha256sum)
+check_refusal append_other_program 6 "$RSPROF" -p "$target_pid" -q -d 1s --append -o "$dir/appended.db"
+check_equal append_other_program_left_it_alone "$(sqlite3 -readonly "$dir/appended.db" .dump | sha256sum)" \
+	"$before"
+check_finished append_other_program_finished "$dir/appended.db"
+stop_target
+exit 0

@@ -1,0 +1,52 @@
+# The profiled programs. TARGETS lists all of them for `make targets`; they are the same in every MODE.
+TARGETS_C := burn threads64 reader faults sleeper plugin execer execee forker renamer manythreads \
+	zombie exits work
+TARGETS_RUSTC := $(shell command -v rustc 2>/dev/null)
+TARGETS_LLD := $(shell command -v ld.lld 2>/dev/null)
+# Frames everywhere (target.h forces them in leaves) and no tail calls: a walk along frame pointers then
+# sees every caller.
+TARGETS_CFLAGS := -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -Wall -Wextra -fno-omit-frame-pointer \
+	-fno-shrink-wrap -fno-optimize-sibling-calls -pthread
+TARGETS_RUSTFLAGS := --edition 2021 -O -g -C force-frame-pointers=yes
+
+TARGETS := $(TARGETS_C:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/plug_a.so $(TARGETS_OUT)/plug_b.so \
+	$(TARGETS_OUT)/stripped $(TARGETS_OUT)/nodwarf $(TARGETS_OUT)/noframes
+ifneq ($(TARGETS_RUSTC),)
+TARGETS += $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0
+ifneq ($(TARGETS_LLD),)
+TARGETS += $(TARGETS_OUT)/rust_lld
+endif
+endif
+
+$(TARGETS_C:%=$(TARGETS_OUT)/%): $(TARGETS_OUT)/%: tests/targets/%.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -o $@ $< -ldl
+
+$(TARGETS_OUT)/%.so: tests/targets/%.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -shared -fPIC -o $@ $<
+
+$(TARGETS_OUT)/noframes: tests/targets/noframes.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fno-omit-frame-pointer,$(TARGETS_CFLAGS)) -fomit-frame-pointer -o $@ $<
+
+$(TARGETS_OUT)/nodwarf: tests/targets/burn.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -g0 -o $@ $<
+
+$(TARGETS_OUT)/stripped: $(TARGETS_OUT)/nodwarf
+	$(call say,STRIP,$@)
+	$(Q)strip -s -o $@ $<
+
+# GNU ld's one text segment against LLD's split segments, where file offset and address differ.
+$(TARGETS_OUT)/rust: TARGETS_RUSTFLAGS += -C link-arg=-fuse-ld=bfd
+$(TARGETS_OUT)/rust_v0: TARGETS_RUSTFLAGS += -C link-arg=-fuse-ld=bfd -C symbol-mangling-version=v0
+$(TARGETS_OUT)/rust_lld: TARGETS_RUSTFLAGS += -C link-arg=-fuse-ld=lld
+$(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0 $(TARGETS_OUT)/rust_lld: tests/targets/inline.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) $(TARGETS_RUSTFLAGS) -o $@ $<

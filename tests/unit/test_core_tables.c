@@ -1,0 +1,178 @@
+#include <errno.h>
+
+#include "reader/core/aggregate.h"
+#include "reader/core/stack_table.h"
+#include "reader/core/thread_table.h"
+#include "reader/record/delta_merge.h"
+#include "tests/lib/kit.h"
+
+static stack_id intern(struct stack_table *table, const uint64_t *vaddrs, size_t count,
+		       enum stack_status status)
+{
+	struct place places[64];
+	stack_id id = {0};
+
+	for (size_t i = 0; i < count; i++)
+		places[i] = (struct place){{1}, vaddrs[i]};
+	CHECK_EQ_I64(stack_table_intern(table, places, count, status, &id), 0);
+	return id;
+}
+
+TEST(stacks_share_their_outer_frames)
+{
+	struct stack_table *table = stack_table_new();
+	const uint64_t a[] = {0x30, 0x20, 0x10}, b[] = {0x40, 0x20, 0x10};
+	stack_id first = intern(table, a, 3, STACK_COMPLETE);
+	stack_id second = intern(table, b, 3, STACK_COMPLETE);
+	node_id node;
+
+	CHECK(first.v != second.v);
+	CHECK_EQ_U64(intern(table, a, 3, STACK_COMPLETE).v, first.v);
+	CHECK(intern(table, a, 3, STACK_BROKEN).v != first.v);
+	CHECK_EQ_U64(stack_table_frame_count(table), 4);
+	CHECK_EQ_U64(stack_table_node_count(table), 4);
+	CHECK_EQ_U64(stack_table_stack_count(table), 3);
+	node = stack_table_stack(table, second)->node;
+	CHECK_EQ_U64(stack_table_frame(table, stack_table_node(table, node)->frame)->place.vaddr,
+		     0x40);
+	node = stack_table_node(table, node)->parent;
+	CHECK_EQ_U64(stack_table_frame(table, stack_table_node(table, node)->frame)->place.vaddr,
+		     0x20);
+	node = stack_table_node(table, node)->parent;
+	node = stack_table_node(table, node)->parent;
+	CHECK_EQ_U64(node.v, 0);
+	stack_table_free(table);
+}
+
+TEST(an_empty_stack_is_a_stack)
+{
+	struct stack_table *table = stack_table_new();
+	stack_id id = intern(table, NULL, 0, STACK_EMPTY);
+
+	CHECK_EQ_U64(stack_table_stack(table, id)->node.v, 0);
+	CHECK_EQ_U64(intern(table, NULL, 0, STACK_EMPTY).v, id.v);
+	stack_table_free(table);
+}
+
+TEST(many_stacks_keep_their_ids)
+{
+	struct stack_table *table = stack_table_new();
+
+	for (uint64_t round = 0; round < 2; round++) {
+		for (uint64_t i = 0; i < 20000; i++) {
+			uint64_t vaddrs[] = {i, i / 10, i / 100, 1};
+
+			CHECK_EQ_U64(intern(table, vaddrs, 4, STACK_COMPLETE).v, i + 1);
+		}
+	}
+	CHECK_EQ_U64(stack_table_frame_count(table), 20000);
+	stack_table_free(table);
+}
+
+TEST(rows_with_the_same_key_add_up)
+{
+	struct aggregate *aggregate = aggregate_new();
+	const struct delta_row *rows;
+	size_t count;
+	uint64_t total = 0;
+
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 5000; i++) {
+			struct delta_row row = {{i % 7 + 1}, {i + 1}, i % 2, 1, round == 0, 10};
+
+			aggregate_add(aggregate, &row);
+		}
+	}
+	rows = aggregate_rows(aggregate, &count);
+	CHECK_EQ_U64(count, 5000);
+	for (size_t i = 0; i < count; i++) {
+		CHECK_EQ_U64(rows[i].count, 3);
+		CHECK_EQ_U64(rows[i].kernel_count, 1);
+		CHECK_EQ_U64(rows[i].value, 30);
+		total += rows[i].count;
+	}
+	CHECK_EQ_U64(total, 15000);
+	aggregate_clear(aggregate);
+	aggregate_rows(aggregate, &count);
+	CHECK_EQ_U64(count, 0);
+	aggregate_free(aggregate);
+}
+
+static uint32_t row_of(struct thread_table *table, uint32_t tid)
+{
+	thread_id id = {0};
+
+	CHECK_EQ_I64(thread_table_get(table, 100, tid, &id), 0);
+	return id.v;
+}
+
+TEST(a_thread_that_changes_its_name_is_a_second_row)
+{
+	struct thread_table *table = thread_table_new();
+	uint32_t first, second;
+
+	thread_table_name(table, 101, "before");
+	first = row_of(table, 101);
+	CHECK_EQ_U64(row_of(table, 101), first);
+	thread_table_name(table, 101, "before");
+	CHECK_EQ_U64(row_of(table, 101), first);
+	thread_table_name(table, 101, "after");
+	second = row_of(table, 101);
+	CHECK(second != first);
+	CHECK_EQ_STR(thread_table_row(table, (thread_id){first})->comm, "before");
+	CHECK_EQ_STR(thread_table_row(table, (thread_id){second})->comm, "after");
+	thread_table_free(table);
+}
+
+TEST(a_reused_tid_is_somebody_new_under_its_parents_name)
+{
+	struct thread_table *table = thread_table_new();
+	uint32_t first, second;
+
+	thread_table_name(table, 100, "main");
+	thread_table_fork(table, 105, 100);
+	first = row_of(table, 105);
+	CHECK_EQ_STR(thread_table_row(table, (thread_id){first})->comm, "main");
+	thread_table_fork(table, 105, 100);
+	second = row_of(table, 105);
+	CHECK(first != second);
+	CHECK_EQ_U64(thread_table_count(table), 2);
+	thread_table_free(table);
+}
+
+TEST(merged_checkpoints_lose_nothing)
+{
+	struct delta *older = delta_new(), *younger = delta_new(), *merged;
+	const struct delta_row older_rows[] = {{{1}, {1}, 0, 5, 1, 5}, {{1}, {2}, 0, 7, 0, 7}};
+	const struct delta_row younger_rows[] = {{{1}, {1}, 0, 2, 1, 2}};
+	const struct stack_frame frames[] = {{{{1}, 0x10}}, {{{1}, 0x20}}, {{{1}, 0x30}}};
+
+	older->checkpoint = 4;
+	older->rows = older_rows;
+	older->row_count = 2;
+	older->first_frame = 1;
+	older->frames = frames;
+	older->frame_count = 2;
+	younger->checkpoint = 5;
+	younger->end_ns = 99;
+	younger->rows = younger_rows;
+	younger->row_count = 1;
+	younger->first_frame = 3;
+	younger->frames = frames + 2;
+	younger->frame_count = 1;
+	merged = delta_merge(older, younger);
+	CHECK_EQ_U64(merged->checkpoint, 5);
+	CHECK_EQ_U64(merged->end_ns, 99);
+	CHECK_EQ_U64(merged->row_count, 2);
+	CHECK_EQ_U64(merged->rows[0].count, 7);
+	CHECK_EQ_U64(merged->rows[0].kernel_count, 2);
+	CHECK_EQ_U64(merged->rows[1].count, 7);
+	CHECK_EQ_U64(merged->first_frame, 1);
+	CHECK_EQ_U64(merged->frame_count, 3);
+	CHECK_EQ_U64(merged->frames[2].place.vaddr, 0x30);
+	delta_release(older);
+	delta_release(younger);
+	delta_release(merged);
+}
+
+KIT_MAIN

@@ -1,0 +1,729 @@
+/* Unwind tables of real files against libdw, and of damaged ones. */
+#include <dwarf.h>
+#include <elf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "reader/unwind/cache.h"
+#include "reader/unwind/table.h"
+#include "reader/util/clock.h"
+#include "tests/lib/kit.h"
+
+#ifdef __SANITIZE_ADDRESS__
+enum { ROW_STRIDE = 20 }; /* every row takes a minute there */
+#else
+enum { ROW_STRIDE = 1 };
+#endif
+
+/* ---- against libdw */
+
+struct comparison {
+	Dwarf_CFI *cfi;
+	const struct unwind_rules *rules;
+	uint64_t entry;
+	uint64_t query_count, difference_count, unsupported_count;
+};
+
+/* register + n, in either of the two ways of writing it. */
+static bool is_sum(const Dwarf_Op *op, unsigned number, int64_t n)
+{
+	if (op->atom == DW_OP_bregx)
+		return op->number == number && (int64_t)op->number2 == n;
+	return op->atom == DW_OP_breg0 + number && (int64_t)op->number == n;
+}
+
+static bool is_plt(const Dwarf_Op *ops, size_t count, int32_t cfa_off)
+{
+	static const uint8_t tail[] = {DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus};
+
+	if (count != 9 || !is_sum(&ops[0], EH_REGISTER_RSP, ehframe_low(cfa_off)) ||
+	    !is_sum(&ops[1], EH_REGISTER_RA, 0) || ops[2].atom != DW_OP_lit15 ||
+	    ops[3].atom != DW_OP_and || ops[4].atom != DW_OP_lit0 + ehframe_high(cfa_off))
+		return false;
+	for (size_t i = 0; i < 4; i++) {
+		if (ops[5 + i].atom != tail[i])
+			return false;
+	}
+	return true;
+}
+
+static bool is_deref(const Dwarf_Op *ops, size_t count, unsigned number, int32_t cfa_off)
+{
+	int32_t m = ehframe_high(cfa_off);
+
+	if (count < 2 || !is_sum(&ops[0], number, ehframe_low(cfa_off)) ||
+	    ops[1].atom != DW_OP_deref)
+		return false;
+	if (count == 2)
+		return m == 0;
+	return count == 3 && ops[2].atom == DW_OP_plus_uconst && (int64_t)ops[2].number == m;
+}
+
+static bool is_cfa_same(Dwarf_Frame *frame, const struct ehframe_rule *rule)
+{
+	Dwarf_Op *ops;
+	size_t count;
+
+	if (dwarf_frame_cfa(frame, &ops, &count) != 0)
+		return false;
+	switch (rule->cfa_type) {
+	case EH_CFA_RSP:
+		return count == 1 && is_sum(ops, EH_REGISTER_RSP, rule->cfa_off);
+	case EH_CFA_RBP:
+		return count == 1 && is_sum(ops, EH_REGISTER_RBP, rule->cfa_off);
+	case EH_CFA_PLT:
+		return is_plt(ops, count, rule->cfa_off);
+	case EH_CFA_RSP_DEREF:
+		return is_deref(ops, count, EH_REGISTER_RSP, rule->cfa_off);
+	case EH_CFA_RBP_DEREF:
+		return is_deref(ops, count, EH_REGISTER_RBP, rule->cfa_off);
+	case EH_CFA_SIGNAL:
+		return is_deref(ops, count, EH_REGISTER_RSP, EH_SIGNAL_RSP);
+	default:
+		return rule->cfa_type >= EH_CFA_REGISTER && count == 1 &&
+		       is_sum(ops, rule->cfa_type - EH_CFA_REGISTER, rule->cfa_off);
+	}
+}
+
+/* In memory at CFA + n. */
+static bool is_at_cfa(const Dwarf_Op *ops, size_t count, int64_t n)
+{
+	if (!count || ops[0].atom != DW_OP_call_frame_cfa)
+		return false;
+	return count == 1 ? n == 0
+			  : count == 2 && ops[1].atom == DW_OP_plus_uconst &&
+				    (int64_t)ops[1].number == n;
+}
+
+/* In memory where an expression tells; libdw puts the CFA below it. */
+static bool is_at_sum(const Dwarf_Op *ops, size_t count, unsigned number, int64_t n)
+{
+	return count == 2 && ops[0].atom == DW_OP_call_frame_cfa && is_sum(&ops[1], number, n);
+}
+
+static bool is_rbp_same(Dwarf_Frame *frame, const struct ehframe_rule *rule)
+{
+	Dwarf_Op memory[3], *ops;
+	size_t count;
+
+	if (dwarf_frame_register(frame, EH_REGISTER_RBP, memory, &ops, &count) != 0)
+		return false;
+	if (rule->cfa_type == EH_CFA_SIGNAL)
+		return is_at_sum(ops, count, EH_REGISTER_RSP, EH_SIGNAL_RBP);
+	switch (rule->rbp_type) {
+	case EH_RBP_CFA:
+		return is_at_cfa(ops, count, rule->rbp_off);
+	case EH_RBP_RBP:
+		return is_at_sum(ops, count, EH_REGISTER_RBP, rule->rbp_off);
+	case EH_RBP_UNKNOWN:
+		return count == 0 && ops == memory; /* undefined */
+	default:
+		return count == 0 && ops == NULL; /* as it is */
+	}
+}
+
+static bool is_ra_same(Dwarf_Frame *frame, const struct ehframe_rule *rule)
+{
+	Dwarf_Op memory[3], *ops;
+	size_t count;
+
+	if (dwarf_frame_register(frame, EH_REGISTER_RA, memory, &ops, &count) != 0)
+		return false;
+	if (rule->cfa_type == EH_CFA_STOP)
+		return count == 0 && ops == memory;
+	if (rule->cfa_type == EH_CFA_SIGNAL)
+		return is_at_sum(ops, count, EH_REGISTER_RSP, EH_SIGNAL_RIP);
+	if (rule->rbp_type >= EH_RBP_RA_REGISTER)
+		return count == 1 && ops[0].atom == DW_OP_regx &&
+		       ops[0].number == (unsigned)(rule->rbp_type - EH_RBP_RA_REGISTER);
+	return is_at_cfa(ops, count, -8);
+}
+
+static bool is_same(const struct comparison *comparison, uint64_t pc,
+		    const struct ehframe_rule *rule)
+{
+	Dwarf_Frame *frame;
+	bool is_signal, is_good;
+
+	if (dwarf_cfi_addrframe(comparison->cfi, pc, &frame) != 0)
+		return rule->cfa_type == EH_CFA_NONE ||
+		       (rule->cfa_type == EH_CFA_STOP && pc >= comparison->entry &&
+			pc - comparison->entry < UNWIND_ENTRY_BYTES);
+	dwarf_frame_info(frame, NULL, NULL, &is_signal);
+	if (rule->cfa_type == EH_CFA_NONE)
+		is_good = false;
+	else if (rule->cfa_type == EH_CFA_STOP)
+		is_good = is_ra_same(frame, rule);
+	else
+		is_good = is_cfa_same(frame, rule) && is_rbp_same(frame, rule) &&
+			  is_ra_same(frame, rule) && is_signal == (rule->cfa_type == EH_CFA_SIGNAL);
+	free(frame);
+	return is_good;
+}
+
+static void compare(struct comparison *comparison, uint64_t pc, const struct ehframe_rule *rule)
+{
+	comparison->query_count++;
+	if (rule->cfa_type == EH_CFA_UNSUPPORTED) {
+		comparison->unsupported_count++;
+		return;
+	}
+	if (is_same(comparison, pc, rule))
+		return;
+	comparison->difference_count++;
+	if (comparison->difference_count <= 5)
+		printf("# %#" PRIx64 ": cfa type %u %d, rbp type %u %d\n", pc, rule->cfa_type,
+		       rule->cfa_off, rule->rbp_type, rule->rbp_off);
+}
+
+static struct unwind_table *build(const char *path, struct unwind_rules *rules)
+{
+	struct unwind_table *table = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		SKIP("%s is not here", path);
+	ret = unwind_table_build(fd, rules, &table);
+	if (ret)
+		FAIL("%s: %s", path, strerror(-ret));
+	close(fd);
+	return table;
+}
+
+/* First and last address of each row. */
+static void check_against_libdw(const char *path, size_t unsupported_max)
+{
+	struct unwind_rules *rules = unwind_rules_new();
+	struct unwind_table *table = build(path, rules);
+	struct comparison comparison = {.rules = rules};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	GElf_Ehdr header;
+	Elf *elf;
+	size_t number = 0;
+
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	CHECK(elf != NULL && gelf_getehdr(elf, &header) != NULL);
+	comparison.cfi = dwarf_getcfi_elf(elf);
+	CHECK(comparison.cfi != NULL);
+	comparison.entry = header.e_entry;
+	for (uint32_t page = 0; page < table->page_count; page++) {
+		uint64_t start = table->base + (uint64_t)page * EH_PAGE_BYTES;
+
+		CHECK(table->index[page] < table->index[page + 1]);
+		CHECK_EQ_U64(table->rows[table->index[page]].offset, 0);
+		for (uint32_t i = table->index[page]; i < table->index[page + 1]; i++, number++) {
+			const struct ehframe_row *row = &table->rows[i];
+			unsigned end =
+				i + 1 < table->index[page + 1] ? row[1].offset : EH_PAGE_BYTES;
+
+			CHECK(row->offset < end);
+			if (number % ROW_STRIDE)
+				continue;
+			compare(&comparison, start + row->offset, &rules->rules[row->rule]);
+			compare(&comparison, start + end - 1, &rules->rules[row->rule]);
+		}
+	}
+	printf("# %s: %" PRIu64 " FDEs, %u rows, %" PRIu64 " queries, %" PRIu64
+	       " differences, %" PRIu64 " unsupported, %" PRIu64 " dropped, %u rules\n",
+	       path, table->fde_count, table->row_count, comparison.query_count,
+	       comparison.difference_count, comparison.unsupported_count, table->dropped_count,
+	       rules->count);
+	CHECK_EQ_U64(comparison.difference_count, 0);
+	CHECK_EQ_U64(table->bad_count, 0);
+	CHECK(!table->is_cut);
+	CHECK(comparison.unsupported_count <= unsupported_max);
+	CHECK_EQ_U64(comparison.query_count, 2 * ((number + ROW_STRIDE - 1) / ROW_STRIDE));
+	CHECK(comparison.query_count > 0);
+	dwarf_cfi_end(comparison.cfi);
+	elf_end(elf);
+	close(fd);
+	unwind_table_free(table);
+	unwind_rules_free(rules);
+}
+
+TEST(libc_agrees_with_libdw)
+{
+	check_against_libdw("/lib/x86_64-linux-gnu/libc.so.6", 60);
+}
+
+TEST(the_dynamic_linker_agrees_with_libdw)
+{
+	check_against_libdw("/lib64/ld-linux-x86-64.so.2", 20);
+}
+
+TEST(libm_agrees_with_libdw)
+{
+	check_against_libdw("/lib/x86_64-linux-gnu/libm.so.6", 0);
+}
+
+TEST(libstdcxx_agrees_with_libdw)
+{
+	check_against_libdw("/lib/x86_64-linux-gnu/libstdc++.so.6", 0);
+}
+
+TEST(a_rust_program_agrees_with_libdw)
+{
+	const char *targets = getenv("TARGETS");
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/rust", targets ? targets : "build/targets");
+	check_against_libdw(path, 0);
+}
+
+/* ---- files that are made here */
+
+enum { FILE_BYTES_MAX = 2 << 20 };
+
+struct image {
+	uint8_t *bytes;
+	size_t size;
+};
+
+static struct image read_image(const char *path)
+{
+	struct image image = {malloc(FILE_BYTES_MAX), 0};
+	FILE *file = fopen(path, "r");
+
+	if (!file)
+		SKIP("%s is not here", path);
+	image.size = fread(image.bytes, 1, FILE_BYTES_MAX, file);
+	fclose(file);
+	CHECK(image.size > sizeof(Elf64_Ehdr) && image.size < FILE_BYTES_MAX);
+	return image;
+}
+
+static int image_fd(const void *bytes, size_t size)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+	return fd;
+}
+
+static int build_image(const void *bytes, size_t size, struct unwind_rules *rules,
+		       struct unwind_table **ret_table)
+{
+	int fd = image_fd(bytes, size), ret = unwind_table_build(fd, rules, ret_table);
+
+	close(fd);
+	return ret;
+}
+
+/* Runs a shell command in a folder. */
+__attribute__((format(printf, 2, 3))) static bool shell(const char *folder, const char *format, ...)
+{
+	char command[2048], whole[4096];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	snprintf(whole, sizeof(whole), "cd '%s' && { %s; } >/dev/null 2>&1", folder, command);
+	return system(whole) == 0;
+}
+
+static void write_source(const char *folder, const char *name, const char *text)
+{
+	char path[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "w");
+	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+/* How many rows have a rule for which `is_wanted`. */
+static unsigned count_rules(const struct unwind_table *table, const struct unwind_rules *rules,
+			    bool (*is_wanted)(const struct ehframe_rule *rule))
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < table->row_count; i++)
+		count += is_wanted(&rules->rules[table->rows[i].rule]);
+	return count;
+}
+
+static bool is_r10(const struct ehframe_rule *rule)
+{
+	return rule->cfa_type == EH_CFA_REGISTER + EH_REGISTER_R10;
+}
+
+static bool is_realigned(const struct ehframe_rule *rule)
+{
+	return rule->cfa_type == EH_CFA_RBP_DEREF && rule->rbp_type == EH_RBP_RBP;
+}
+
+static bool is_signal(const struct ehframe_rule *rule)
+{
+	return rule->cfa_type == EH_CFA_SIGNAL;
+}
+
+static bool is_vfork(const struct ehframe_rule *rule)
+{
+	return rule->rbp_type >= EH_RBP_RA_REGISTER;
+}
+
+static bool is_plt_rule(const struct ehframe_rule *rule)
+{
+	return rule->cfa_type == EH_CFA_PLT;
+}
+
+static bool is_rbp_cfa(const struct ehframe_rule *rule)
+{
+	return rule->cfa_type == EH_CFA_RBP && rule->rbp_type == EH_RBP_CFA;
+}
+
+TEST(libc_has_each_of_its_special_rules)
+{
+	struct unwind_rules *rules = unwind_rules_new();
+	struct unwind_table *table = build("/lib/x86_64-linux-gnu/libc.so.6", rules);
+
+	CHECK(count_rules(table, rules, is_signal) > 0);
+	CHECK(count_rules(table, rules, is_vfork) > 0);
+	CHECK(count_rules(table, rules, is_plt_rule) > 0);
+	unwind_table_free(table);
+	unwind_rules_free(rules);
+}
+
+TEST(a_stack_realigned_through_r10_agrees_with_libdw)
+{
+	static const char source[] =
+		"__attribute__((noinline)) int take(volatile char *a, char *b) { return *a + *b; "
+		"}\n"
+		"__attribute__((noinline)) int realigned(int size)\n"
+		"{\n"
+		"	volatile char wide[64] __attribute__((aligned(64)));\n"
+		"	char *more = __builtin_alloca(size);\n"
+		"	wide[0] = more[0] = 1;\n"
+		"	return take(wide, more);\n"
+		"}\n"
+		"int main(int argc, char **argv) { return realigned(argc * 64); }\n";
+	struct unwind_rules *rules = unwind_rules_new();
+	const char *folder = kit_folder();
+	struct unwind_table *table;
+	char path[4096];
+
+	write_source(folder, "realign.c", source);
+	if (!shell(folder, "gcc -O2 -mavx -fno-inline -o realign realign.c"))
+		SKIP("gcc does not compile here");
+	snprintf(path, sizeof(path), "%s/realign", folder);
+	check_against_libdw(path, 0);
+	table = build(path, rules);
+	CHECK(count_rules(table, rules, is_r10) > 0);
+	CHECK(count_rules(table, rules, is_realigned) > 0);
+	unwind_table_free(table);
+	unwind_rules_free(rules);
+}
+
+TEST(the_vdso_agrees_with_libdw)
+{
+	const uint8_t *image = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
+	Elf64_Ehdr header;
+	char path[64];
+	size_t size;
+	int fd;
+
+	if (!image)
+		SKIP("this kernel has no vDSO");
+	/* Its section headers are its last bytes. */
+	memcpy(&header, image, sizeof(header));
+	size = header.e_shoff + (size_t)header.e_shnum * header.e_shentsize;
+	fd = image_fd(image, size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	check_against_libdw(path, 0);
+	close(fd);
+}
+
+static void check_same(const struct unwind_table *a, const struct unwind_table *b)
+{
+	CHECK_EQ_U64(a->base, b->base);
+	CHECK_EQ_U64(a->page_count, b->page_count);
+	CHECK_EQ_U64(a->row_count, b->row_count);
+	CHECK_EQ_U64(a->fde_count, b->fde_count);
+	CHECK(memcmp(a->rows, b->rows, a->row_count * sizeof(*a->rows)) == 0);
+	CHECK(memcmp(a->index, b->index, (a->page_count + 1) * sizeof(*a->index)) == 0);
+}
+
+TEST(without_section_headers_the_table_is_the_same)
+{
+	static const char path[] = "/lib/x86_64-linux-gnu/libm.so.6";
+	struct unwind_rules *rules = unwind_rules_new();
+	struct unwind_table *whole = build(path, rules), *bare = NULL;
+	struct image image = read_image(path);
+	Elf64_Ehdr *header = (Elf64_Ehdr *)image.bytes;
+
+	header->e_shnum = header->e_shstrndx = 0;
+	header->e_shoff = 0;
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &bare), 0);
+	check_same(whole, bare);
+	unwind_table_free(whole);
+	unwind_table_free(bare);
+	unwind_rules_free(rules);
+	free(image.bytes);
+}
+
+TEST(debug_frame_alone_gives_the_same_rules)
+{
+	static const char source[] = "static __attribute__((noinline)) int inner(volatile int *n)\n"
+				     "{ volatile int a[9] = {*n}; return a[3] + *n; }\n"
+				     "int outer(int n) { return inner(&n) + n; }\n";
+	struct unwind_rules *rules = unwind_rules_new();
+	const char *folder = kit_folder();
+	struct unwind_table *eh, *debug, *packed = NULL;
+	char path[4096];
+	int fd;
+
+	write_source(folder, "two.c", source);
+	if (!shell(folder,
+		   "F='-O1 -fno-omit-frame-pointer -fPIC -nostdlib -shared -Wl,--build-id=none'; "
+		   "gcc $F -o eh.so two.c && "
+		   "gcc $F -fno-asynchronous-unwind-tables -fno-unwind-tables -g "
+		   "-gz=none -o debug.so two.c && "
+		   "gcc $F -fno-asynchronous-unwind-tables -fno-unwind-tables -g "
+		   "-gz=zlib -o packed.so two.c"))
+		SKIP("gcc does not compile here");
+	snprintf(path, sizeof(path), "%s/eh.so", folder);
+	eh = build(path, rules);
+	snprintf(path, sizeof(path), "%s/debug.so", folder);
+	debug = build(path, rules);
+	CHECK_EQ_U64(eh->fde_count, 2);
+	CHECK_EQ_U64(debug->fde_count, 2);
+	CHECK_EQ_U64(eh->row_count, debug->row_count);
+	CHECK(memcmp(eh->rows, debug->rows, eh->row_count * sizeof(*eh->rows)) == 0);
+	CHECK_EQ_U64(count_rules(eh, rules, is_rbp_cfa), 2);
+	CHECK(!debug->is_debug_frame_packed);
+	/* Compressed it is left out; a small section the linker may have left as it is. */
+	snprintf(path, sizeof(path), "%s/packed.so", folder);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (unwind_table_build(fd, rules, &packed) != -ENODATA)
+		CHECK_EQ_U64(packed->fde_count, 2);
+	close(fd);
+	unwind_table_free(eh);
+	unwind_table_free(debug);
+	unwind_table_free(packed);
+	unwind_rules_free(rules);
+}
+
+TEST(an_entry_point_without_entry_is_where_stacks_stop)
+{
+	static const char path[] = "/lib64/ld-linux-x86-64.so.2";
+	struct unwind_rules *rules = unwind_rules_new();
+	struct unwind_table *table = build(path, rules);
+	struct image image = read_image(path);
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)image.bytes;
+
+	CHECK_EQ_U64(unwind_table_find(table, header->e_entry), UNWIND_RULE_STOP);
+	CHECK_EQ_U64(unwind_table_find(table, header->e_entry + 7), UNWIND_RULE_STOP);
+	CHECK(unwind_table_find(table, header->e_entry + UNWIND_ENTRY_BYTES) != UNWIND_RULE_STOP);
+	CHECK_EQ_U64(unwind_table_find(table, table->base - 1), UNWIND_RULE_NONE);
+	CHECK_EQ_U64(unwind_table_find(table, UINT64_MAX), UNWIND_RULE_NONE);
+	CHECK_EQ_U64(unwind_table_find(table, 0), UNWIND_RULE_NONE);
+	unwind_table_free(table);
+	unwind_rules_free(rules);
+	free(image.bytes);
+}
+
+/* ---- bad files */
+
+TEST(other_files_are_refused_by_kind)
+{
+	struct unwind_rules *rules = unwind_rules_new();
+	struct image image = read_image("/lib64/ld-linux-x86-64.so.2");
+	Elf64_Ehdr *header = (Elf64_Ehdr *)image.bytes, good = *header;
+	struct unwind_table *table = NULL;
+	int fds[2];
+
+	CHECK_EQ_I64(build_image("#!/bin/sh\n", 10, rules, &table), -ENOEXEC);
+	CHECK_EQ_I64(build_image("", 0, rules, &table), -ENOEXEC);
+	header->e_ident[EI_CLASS] = ELFCLASS32;
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &table), -ENOTSUP);
+	*header = good;
+	header->e_ident[EI_DATA] = ELFDATA2MSB;
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &table), -ENOTSUP);
+	*header = good;
+	header->e_machine = EM_AARCH64;
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &table), -ENOTSUP);
+	*header = good;
+	header->e_phoff = image.size;
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &table), -EBADMSG);
+	*header = good;
+	header->e_phnum = 0xffff;
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &table), -EFBIG);
+	*header = good;
+	CHECK_EQ_I64(build_image(image.bytes, image.size / 2, rules, &table), -EBADMSG);
+	CHECK(pipe(fds) == 0);
+	CHECK_EQ_I64(unwind_table_build(fds[0], rules, &table), -ENOEXEC);
+	CHECK_EQ_I64(unwind_table_build(-1, rules, &table), -EBADF);
+	CHECK(table == NULL);
+	unwind_rules_free(rules);
+	free(image.bytes);
+}
+
+/* Code that the headers spread over more than a table may span. */
+TEST(too_much_code_is_refused)
+{
+	struct unwind_rules *rules = unwind_rules_new();
+	struct image image = read_image("/lib64/ld-linux-x86-64.so.2");
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)image.bytes;
+	Elf64_Phdr *segments = (Elf64_Phdr *)(image.bytes + header->e_phoff);
+	struct unwind_table *table = NULL;
+
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		if (segments[i].p_type == PT_LOAD && !(segments[i].p_flags & PF_X)) {
+			segments[i].p_flags |= PF_X;
+			segments[i].p_vaddr += UINT64_C(1) << 40;
+			break;
+		}
+	}
+	CHECK_EQ_I64(build_image(image.bytes, image.size, rules, &table), -EFBIG);
+	unwind_rules_free(rules);
+	free(image.bytes);
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return *state >> 20;
+}
+
+/* Every search gives a rule of the set, whatever the file says; the rows are no more than bytes. */
+static void check_sane(const struct unwind_table *table, const struct unwind_rules *rules,
+		       size_t file_size, uint64_t *state)
+{
+	CHECK_EQ_U64(table->index[table->page_count], table->row_count);
+	CHECK(table->row_count <= file_size + table->page_count);
+	for (uint32_t page = 0; page < table->page_count; page++) {
+		CHECK(table->index[page] < table->index[page + 1]);
+		CHECK_EQ_U64(table->rows[table->index[page]].offset, 0);
+		for (uint32_t i = table->index[page] + 1; i < table->index[page + 1]; i++)
+			CHECK(table->rows[i - 1].offset < table->rows[i].offset &&
+			      table->rows[i].offset < EH_PAGE_BYTES);
+	}
+	for (unsigned i = 0; i < 50; i++) {
+		uint64_t span = (uint64_t)table->page_count * EH_PAGE_BYTES + 2048;
+
+		CHECK(unwind_table_find(table, table->base - 1024 + next_random(state) % span) <
+		      rules->count);
+	}
+}
+
+TEST(damaged_files)
+{
+	enum { VARIANTS = 400, CHANGES_MAX = 20, WORST_MS = 2000 };
+	struct image good = read_image("/lib64/ld-linux-x86-64.so.2");
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)good.bytes;
+	uint8_t *bytes = malloc(good.size);
+	uint64_t state = 42, built = 0, worst_ns = 0;
+
+	for (unsigned variant = 0; variant < VARIANTS; variant++) {
+		struct unwind_rules *rules = unwind_rules_new();
+		unsigned changes = 1 + next_random(&state) % CHANGES_MAX;
+		size_t size = variant % 5 ? good.size : next_random(&state) % good.size;
+		struct unwind_table *table = NULL;
+		uint64_t start;
+
+		memcpy(bytes, good.bytes, good.size);
+		for (unsigned i = 0; i < changes; i++) {
+			/* The file's header, its segments, its sections, anywhere. */
+			size_t from[] = {16, header->e_phoff, header->e_shoff, 0};
+			size_t span[] = {48, header->e_phnum * sizeof(Elf64_Phdr),
+					 header->e_shnum * sizeof(Elf64_Shdr), good.size};
+			unsigned place = next_random(&state) % 4;
+
+			bytes[from[place] + next_random(&state) % span[place]] =
+				(uint8_t)next_random(&state);
+		}
+		start = clock_now_ns();
+		if (build_image(bytes, size, rules, &table) == 0) {
+			built++;
+			check_sane(table, rules, size, &state);
+		}
+		if (clock_now_ns() - start > worst_ns)
+			worst_ns = clock_now_ns() - start;
+		unwind_table_free(table);
+		unwind_rules_free(rules);
+	}
+	printf("# %d variants: %" PRIu64 " tables, worst %.1f ms\n", VARIANTS, built,
+	       (double)worst_ns / (double)NS_PER_MS);
+	CHECK(built > VARIANTS / 10);
+	CHECK(worst_ns < WORST_MS * NS_PER_MS);
+	free(bytes);
+	free(good.bytes);
+}
+
+/* ---- rules and cache */
+
+TEST(rules_are_kept_once_up_to_the_bound)
+{
+	struct unwind_rules *rules = unwind_rules_new();
+	struct ehframe_rule rule = {.cfa_type = EH_CFA_RSP};
+	uint16_t first;
+
+	CHECK_EQ_U64(rules->rules[UNWIND_RULE_NONE].cfa_type, EH_CFA_NONE);
+	CHECK_EQ_U64(rules->rules[UNWIND_RULE_UNSUPPORTED].cfa_type, EH_CFA_UNSUPPORTED);
+	CHECK_EQ_U64(rules->rules[UNWIND_RULE_STOP].cfa_type, EH_CFA_STOP);
+	first = unwind_rules_intern(rules, &rule);
+	CHECK_EQ_U64(first, 3);
+	for (int i = 0; i < UNWIND_RULES_MAX - 3; i++) {
+		rule.cfa_off = i;
+		CHECK_EQ_U64(unwind_rules_intern(rules, &rule), (uint64_t)(first + i));
+	}
+	CHECK_EQ_U64(rules->full_count, 0);
+	rule.cfa_off = -8;
+	CHECK_EQ_U64(unwind_rules_intern(rules, &rule), UNWIND_RULE_UNSUPPORTED);
+	CHECK_EQ_U64(rules->full_count, 1);
+	rule.cfa_off = 5;
+	CHECK_EQ_U64(unwind_rules_intern(rules, &rule), (uint64_t)(first + 5));
+	CHECK_EQ_U64(rules->count, UNWIND_RULES_MAX);
+	unwind_rules_free(rules);
+}
+
+TEST(a_file_is_read_once_while_it_stays_the_same)
+{
+	struct unwind_cache *cache = unwind_cache_new();
+	struct image image = read_image("/lib64/ld-linux-x86-64.so.2");
+	const struct unwind_table *first = NULL, *again = NULL, *changed = NULL, *none = NULL;
+	struct timespec times[2] = {{0, 0}, {0, 0}};
+	int fd = image_fd(image.bytes, image.size), other, text;
+	uint64_t bytes;
+
+	CHECK_EQ_I64(futimens(fd, times), 0);
+	CHECK_EQ_I64(unwind_cache_get(cache, fd, &first), 0);
+	bytes = unwind_cache_bytes(cache);
+	CHECK_EQ_U64(bytes, unwind_table_bytes(first));
+	CHECK_EQ_I64(unwind_cache_get(cache, fd, &again), 0);
+	CHECK(first == again);
+	/* Another file with the same contents; the same file at another time. */
+	other = image_fd(image.bytes, image.size);
+	CHECK_EQ_I64(futimens(other, times), 0);
+	CHECK_EQ_I64(unwind_cache_get(cache, other, &changed), 0);
+	CHECK(changed != first);
+	check_same(first, changed);
+	times[1].tv_nsec = 1000000;
+	CHECK_EQ_I64(futimens(fd, times), 0);
+	CHECK_EQ_I64(unwind_cache_get(cache, fd, &changed), 0);
+	CHECK(changed != first);
+	CHECK_EQ_U64(unwind_cache_bytes(cache), 3 * bytes);
+	/* What has no table is remembered too. */
+	text = image_fd("text", 4);
+	CHECK_EQ_I64(unwind_cache_get(cache, text, &none), -ENOEXEC);
+	CHECK_EQ_I64(unwind_cache_get(cache, text, &none), -ENOEXEC);
+	CHECK(none == NULL);
+	CHECK_EQ_U64(unwind_cache_full_count(cache), 0);
+	close(fd);
+	close(other);
+	close(text);
+	unwind_cache_free(cache);
+	free(image.bytes);
+}
+
+KIT_MAIN
