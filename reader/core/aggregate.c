@@ -27,13 +27,14 @@ void aggregate_free(struct aggregate *aggregate)
 
 static uint64_t row_hash(const struct delta_row *row)
 {
-	return hash_two((uint64_t)row->thread.v << 32 | row->stack.v, row->event_index);
+	return hash_two((uint64_t)row->thread.v << 32 | row->stack.v,
+			(uint64_t)row->kind << 32 | row->event_index);
 }
 
 static bool row_same(const struct delta_row *a, const struct delta_row *b)
 {
 	return a->stack.v == b->stack.v && a->thread.v == b->thread.v &&
-	       a->event_index == b->event_index;
+	       a->event_index == b->event_index && a->kind == b->kind;
 }
 
 static void grow(struct aggregate *aggregate)
@@ -64,6 +65,7 @@ void aggregate_add(struct aggregate *aggregate, const struct delta_row *row)
 			known->count += row->count;
 			known->kernel_count += row->kernel_count;
 			known->value += row->value;
+			known->run_ns += row->run_ns;
 			return;
 		}
 		slot = (slot + 1) & (aggregate->capacity - 1);

@@ -1,4 +1,4 @@
-/* Counts of one checkpoint by (event, thread, stack). */
+/* Counts of one checkpoint by (event, kind of wait, thread, stack). */
 #ifndef RSPROF_CORE_AGGREGATE_H
 #define RSPROF_CORE_AGGREGATE_H
 

@@ -11,6 +11,7 @@
 #include "reader/core/loss.h"
 #include "reader/core/module.h"
 #include "reader/core/stack_table.h"
+#include "reader/core/wait_kind.h"
 #include "reader/util/arena.h"
 
 typedef struct {
@@ -21,9 +22,11 @@ struct delta_row {
 	thread_id thread;
 	stack_id stack;
 	uint32_t event_index;
-	uint64_t count;	       /* samples */
+	enum wait_kind kind;   /* rows differ by it too */
+	uint64_t count;	       /* samples; waits where the event is wait-time */
 	uint64_t kernel_count; /* of these, hit in the kernel */
 	uint64_t value;	       /* sum of the samples' values */
+	uint64_t run_ns;       /* of wait-time: how long the thread ran before these waits */
 };
 
 /* One (tid, name) pair: a thread that changes its name becomes a second row. */
@@ -31,6 +34,12 @@ struct delta_thread {
 	thread_id id;
 	uint32_t pid, tid;
 	const char *comm;
+};
+
+/* From when on a signal came from which source, and why: a row of the table steps. */
+struct delta_step {
+	uint64_t time_ns; /* since the recording began */
+	const char *signal, *mode, *reason;
 };
 
 /* The target beside its events, at the checkpoint's end. */
@@ -57,6 +66,8 @@ struct delta {
 	size_t node_count;
 	const struct stack_leaf *stacks;
 	size_t stack_count;
+	const struct delta_step *steps;
+	size_t step_count;
 	struct losses losses; /* since the recording began */
 	struct delta_process process;
 };

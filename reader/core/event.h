@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "reader/core/loss.h"
+#include "reader/core/wait_kind.h"
 
 enum event_type {
 	EVENT_SAMPLE,
@@ -65,6 +66,12 @@ struct event {
 			uint32_t pc_count;
 			uint32_t event_index; /* of the recorded events, in the order of -e */
 			uint64_t value;	      /* in the event's unit; 1 for plain occurrences */
+			/* Of a wait (the event wait-time), where value is the time waited. One event
+			 * may stand for several waits of a thread in one stack. A thread that ended
+			 * has run without a wait: waits and value are 0. */
+			enum wait_kind wait_kind; /* WAIT_NONE: no wait, and one sample */
+			uint64_t waits;
+			uint64_t run_ns; /* that the thread ran before it waited */
 			enum stack_status status;
 			bool in_kernel; /* hit while the kernel worked for the thread */
 			/* Where registers is not NULL, pcs holds the leaf alone: the stack is still

@@ -17,6 +17,8 @@ const struct event_kind event_kinds[] = {
 	 "each time a thread leaves the CPU", EVENT_UNIT_OCCURRENCES, false},
 	{"page-faults", "faults", "faults", "Fault%", "each page fault", EVENT_UNIT_OCCURRENCES,
 	 false},
+	{"wait-time", "wait", "ns", "Wait%", "time that threads wait, by what they wait in",
+	 EVENT_UNIT_TIME, false},
 	{NULL, NULL, NULL, NULL, NULL, 0, false},
 };
 

@@ -10,6 +10,7 @@ enum event_unit {
 	EVENT_UNIT_SAMPLES,	/* CPU time by sampling: a sample is 1/frequency second */
 	EVENT_UNIT_OCCURRENCES, /* each one is recorded, value 1 */
 	EVENT_UNIT_PERIOD,	/* hardware counts: the value is the period, in `unit_name` */
+	EVENT_UNIT_TIME,	/* nanoseconds between two moments: waits */
 };
 
 struct event_kind {

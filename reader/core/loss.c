@@ -25,6 +25,17 @@ const struct loss_text loss_texts[LOSS_CAUSES] = {
 	[LOSS_ADDRESS_UNKNOWN] = {"address_unknown", "frames", "address in no known mapping", "",
 				  LOSS_IS_NOTED},
 	[LOSS_THREADS_FULL] = {"threads_full", "samples", "thread table full", "", LOSS_IS_LOST},
+	[LOSS_TABLES_FULL] = {"unwind_tables_full", "files", "no room for unwind tables",
+			      "raise --unwind-memory", LOSS_IS_NOTED},
+	[LOSS_CODE_FULL] = {"code_full", "mappings", "more code mapped than can be looked up", "",
+			    LOSS_IS_NOTED},
+	[LOSS_WAITS_RING_FULL] = {"waits_ring_full", "waits", "ring full", "raise --buffer",
+				  LOSS_IS_LOST},
+	[LOSS_WAITS_UNWALKED] = {"waits_unwalked", "waits",
+				 "counted without a stack to keep the cost down",
+				 "raise --max-overhead", LOSS_IS_NOTED},
+	[LOSS_WAIT_THREADS] = {"wait_threads_full", "switches", "too many threads to watch", "",
+			       LOSS_IS_LOST},
 };
 
 enum loss_cause loss_by_name(const char *name)

@@ -18,6 +18,11 @@ enum loss_cause {
 	LOSS_MODULES_FULL,    /* mappings beyond the module table */
 	LOSS_ADDRESS_UNKNOWN, /* frames whose address is in no known mapping; kept as [unknown] */
 	LOSS_THREADS_FULL,    /* samples of threads beyond the thread table */
+	LOSS_TABLES_FULL,     /* files whose unwind table found no room in the kernel's arena */
+	LOSS_CODE_FULL,	      /* mappings of code beyond what the kernel's programs can look up */
+	LOSS_WAITS_RING_FULL, /* waits that found no room in the ring */
+	LOSS_WAITS_UNWALKED,  /* waits without a stack: walking each one cost too much */
+	LOSS_WAIT_THREADS,    /* switches of threads beyond what is watched for waiting */
 	LOSS_CAUSES
 };
 

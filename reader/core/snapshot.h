@@ -68,7 +68,8 @@ struct snapshot_event {
 /* Sums over the requested window. */
 struct snapshot_row {
 	uint32_t event, thread, stack;
-	uint64_t count, kernel_count, value;
+	enum wait_kind kind;
+	uint64_t count, kernel_count, value, run_ns;
 };
 
 struct snapshot_recording {

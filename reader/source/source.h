@@ -8,9 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reader/core/delta.h"
 #include "reader/core/event.h"
 #include "reader/core/event_kind.h"
 #include "reader/target/target.h"
+#include "reader/unwind/table.h"
 #include "reader/util/arena.h"
 #include "reader/util/err.h"
 
@@ -25,7 +27,16 @@ struct source_config {
 	uint32_t frames_max;   /* --frames */
 	uint32_t stack_bytes;        /* --stack-copy; 0: stacks along frame pointers */
 	uint64_t buffer_bytes; /* --buffer, all rings together */
+	uint64_t unwind_bytes;	     /* --unwind-memory, for tables in the kernel */
+	uint32_t overhead_max_pct;   /* --max-overhead */
 	const char *replay_path;
+};
+
+/* Code that is mapped in the target, for sources that walk stacks themselves. */
+struct source_code {
+	uint64_t start, end; /* absolute */
+	uint64_t bias;	     /* absolute address - bias is the ELF address */
+	const struct unwind_table *table; /* NULL: none; lives until the source is stopped */
 };
 
 /* What a source has to say of itself once it is open; strings in the arena given to describe. */
@@ -55,6 +66,15 @@ struct source_ops {
 	int (*drain)(struct source *source, source_sink sink, void *context);
 	/* Waits until it is worth draining, timeout_ms or until wake_fd is readable. */
 	void (*wait)(struct source *source, int wake_fd, int timeout_ms);
+	/* Both NULL for a source that leaves walking to the pump. code_epoch first, then the
+	 * target's mappings are read, then set_code takes them all, sorted by start: what has been
+	 * mapped since an exec in between is not theirs. */
+	uint64_t (*code_epoch)(struct source *source);
+	void (*set_code)(struct source *source, uint64_t epoch, const struct source_code *code,
+			 size_t count, const struct unwind_rules *rules);
+	/* A step since the last call (the cost of waits was too high); false: none. Times are
+	 * CLOCK_MONOTONIC, strings constant. NULL: there never are. */
+	bool (*next_step)(struct source *source, struct delta_step *ret_step);
 	/* A replay says when its events are over; NULL: never by itself. */
 	bool (*is_over)(const struct source *source);
 	/* No more events; what is in the rings can still be drained. Losses only known at the end
@@ -70,6 +90,7 @@ struct source {
 	const struct source_ops *ops;
 };
 
+extern const struct source_ops source_bpf;
 extern const struct source_ops source_perf;
 extern const struct source_ops source_replay;
 

@@ -22,7 +22,7 @@ layers='
 include include
 shm     include shm
 agent   include shm agent
-bpf     bpf
+bpf     bpf shm
 util    util
 core    util core
 target  util core target
