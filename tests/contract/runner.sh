@@ -47,6 +47,15 @@ check leftover_is_killed wait_for 5 lib_is_gone "$(cat "$dir/stays.pid")"
 echo 'echo ok without_mode' >"$dir/plain.sh"
 check_equal scripts_need_no_mode "$(last "$dir/plain.sh")" "0: 1 passed, 0 failed, 0 skipped"
 
+# What failed gets a second run, which counts and is told.
+script unsteady "test -e $dir/once && echo ok one || { touch $dir/once; echo 'not ok one: first'; }"
+check_equal second_run_counts "$(last "$dir/unsteady")" "0: 1 passed, 0 failed, 0 skipped"
+check_contains first_failure_is_shown "$(cat "$dir/output")" "not ok one: first"
+check_contains second_run_is_told "$(grep -A 1 '^passed in a second run only:' "$dir/output")" unsteady
+last "$dir/good" "$dir/bad" >/dev/null
+check_equal twice_failed_is_no_second_pass "$(grep -c 'second run only' "$dir/output")" 0
+check_equal good_runs_once "$(grep -c 'good  ' "$dir/output")" 1
+
 printf '# names\nthree\n' >"$dir/required"
 export REQUIRED=$dir/required
 check_equal required_skip_passes_at_home "$(last "$dir/good")" "0: 2 passed, 0 failed, 1 skipped"
