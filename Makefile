@@ -8,6 +8,10 @@ CC = gcc
 PREFIX ?= /usr/local
 DESTDIR ?=
 STATIC ?= 1
+BPF_CC = clang
+BPF_STRIP = llvm-strip
+# Debian keeps it where only root's PATH leads.
+BPFTOOL := $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 VERSION := $(shell cat VERSION)
 
 ifeq ($(filter $(MODE),rel dbg asan tsan),)
@@ -35,15 +39,21 @@ ALL_CPPFLAGS = -I. -I$(OBJ)/gen -D_GNU_SOURCE -DRSPROF_VERSION='"$(VERSION)"' $(
 ALL_CFLAGS = -std=gnu11 $(FLAGS_$(MODE)) $(WARNINGS) -fno-strict-aliasing -fPIE -pthread $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
-# In link order. Debian's static libdw needs the last three.
-LIBRARIES = -ldw -lelf -lsqlite3 -liberty -lz -llzma -lbz2 -lzstd
+# For the kernel: no C library; but the kernel's public headers, which Debian keeps by machine.
+BPF_FLAGS := -O2 -g -target bpf -ffreestanding -I. -idirafter /usr/include/$(shell $(CC) -print-multiarch) \
+	-Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror)
+
+# In link order. libbpf needs elf and z, Debian's static libdw the last three.
+LIBRARIES = -lbpf -ldw -lelf -lsqlite3 -liberty -lz -llzma -lbz2 -lzstd
 LIBS = $(if $(filter 0,$(STATIC)),$(LIBRARIES),-Wl,-Bstatic $(LIBRARIES) -Wl,-Bdynamic) -lm -lpthread -ldl
 
 # ---- what there is
 
 READER_SOURCES = $(filter-out reader/main.c,$(wildcard reader/*.c reader/*/*.c)) $(wildcard shm/*.c)
 READER_OBJECTS = $(READER_SOURCES:%.c=$(OBJ)/%.o)
-GENERATED = $(patsubst %.sql,$(OBJ)/gen/%.inc,$(wildcard reader/*/*.sql))
+BPF_OBJECTS = $(patsubst %.c,$(OBJ)/%.o,$(wildcard bpf/*.bpf.c))
+GENERATED = $(patsubst %.sql,$(OBJ)/gen/%.inc,$(wildcard reader/*/*.sql)) \
+	$(BPF_OBJECTS:$(OBJ)/%.bpf.o=$(OBJ)/gen/%.skel.h)
 KIT_OBJECTS = $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/lib/*.c))
 UNIT_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/unit/test_*.c))
 BENCH_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/*.c))
@@ -92,8 +102,21 @@ $(OBJ)/gen/%.inc: %.sql
 	$(Q)mkdir -p $(@D)
 	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
 
+$(OBJ)/%.bpf.o: %.bpf.c $(OBJ)/flags
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BPF_CC) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(BPF_STRIP) -g $@
+
+# BPF programs as bytes, and struct NAME_bpf with their maps and globals.
+$(OBJ)/gen/%.skel.h: $(OBJ)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >$@
+
 # Written only when they change: what depends on them is then built anew.
-$(OBJ)/flags: export STAMP = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
+$(OBJ)/flags: export STAMP = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) \
+	$(BPF_CC) $(BPF_FLAGS)
 $(OBJ)/sources: export STAMP = $(READER_OBJECTS)
 $(OBJ)/flags $(OBJ)/sources: FORCE
 	@mkdir -p $(@D)
@@ -130,7 +153,7 @@ $(BENCH_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/fl
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 # Files on the way that make would remove.
-.SECONDARY: $(GENERATED) $(UNIT_PROGRAMS:=.o) $(BENCH_PROGRAMS:=.o) $(KIT_OBJECTS)
+.SECONDARY: $(GENERATED) $(BPF_OBJECTS) $(UNIT_PROGRAMS:=.o) $(BENCH_PROGRAMS:=.o) $(KIT_OBJECTS)
 
 export_tests = RSPROF=$(OUT)/rsprof TARGETS=$(TARGETS_OUT) BUILD=$(OUT) OBJ=$(OBJ) MODE=$(MODE) V=$(V)
 
@@ -188,7 +211,7 @@ uninstall: ## removes what install put there
 
 .PHONY: format
 format: ## clang-format over all C
-	$(Q)clang-format -i $(wildcard include/*/*.h shm/*.[ch] reader/*.[ch] reader/*/*.[ch] \
+	$(Q)clang-format -i $(wildcard include/*/*.h shm/*.[ch] bpf/*.[ch] reader/*.[ch] reader/*/*.[ch] \
 		tests/lib/*.[ch] tests/unit/*.c)
 
 .PHONY: clean
@@ -196,4 +219,4 @@ clean: ## removes build/
 	$(Q)rm -rf build
 
 -include $(READER_OBJECTS:.o=.d) $(OBJ)/reader/main.d $(KIT_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) \
-	$(BENCH_PROGRAMS:=.d)
+	$(BPF_OBJECTS:.o=.d) $(BENCH_PROGRAMS:=.d)

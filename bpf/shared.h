@@ -39,6 +39,8 @@ enum {
 	/* Distinct waiting stacks that programs remember to have told; a stack beyond them is told
 	 * with each of its waits. */
 	BPF_STACKS_MAX = 65536,
+	/* Threads that began while the recording did: a thousand would be many. */
+	BPF_LATE_THREADS_MAX = 4096,
 	/* What is sent of a stack that the reader has to walk. */
 	BPF_COPY_BYTES = 16384,
 	BPF_REGISTERS = 16,
@@ -52,8 +54,8 @@ enum walk_end {
 	WALK_NO_TABLE = 3,    /* code without unwind information, and no frame pointer to follow */
 	WALK_READ_ERROR = 4,  /* the stack's memory could not be read */
 	WALK_UNSUPPORTED = 5, /* a rule that cannot be followed, or a stack that does not ascend */
-	WALK_EMPTY = 6,	      /* no user registers: a thread of the kernel, or one that is exiting */
-	WALK_STALE = 7,	      /* the tables were replaced meanwhile */
+	WALK_EMPTY = 6, /* no user registers: a thread of the kernel, or one that is exiting */
+	WALK_STALE = 7, /* the tables were replaced meanwhile */
 };
 
 enum walk_flags {
@@ -115,22 +117,23 @@ struct bpf_control {
 
 	/* The programs'. Counters of all CPUs, added atomically. */
 	__u64 exec_count;
-	__u64 ring_full;       /* samples that found no room */
-	__u64 wait_ring_full;  /* waits that found no room */
-	__u64 threads_full;    /* switches of threads beyond BPF_THREADS_MAX */
-	__u64 waits_unwalked;  /* waits told without a stack because of wait_walk_mask */
-	__u64 switches;	       /* of the target, walked or not */
-	__u64 switch_spent_ns; /* in the programs, for these */
+	__u64 ring_full;	       /* samples that found no room */
+	__u64 wait_ring_full;	       /* waits that found no room */
+	__u64 wait_stacks_lost;	       /* waits told without a stack because that found no room */
+	__u64 threads_full;	       /* switches of threads beyond BPF_THREADS_MAX */
+	__u64 waits_unwalked;	       /* waits told without a stack because of wait_walk_mask */
+	__u64 switches;		       /* of the target, walked or not */
+	__u64 switch_spent_ns;	       /* in the programs, for these */
 	__u64 sampled[BPF_EVENTS_MAX]; /* records sent or lost, by event */
 };
 
 /* Thread of the target, by tid (first PID namespace). The reader may add one that is not there yet,
  * for a thread that sleeps when the recording begins. */
 struct bpf_thread {
-	__u64 since_ns; /* of its state */
-	__u64 run_ns;	/* that it ran before it began to wait */
-	__u64 stack;	/* hash of the stack it waits in; 0: not walked */
-	__u32 kind;	/* enum bpf_wait_kind; 0: it runs */
+	__u64 since_ns;	 /* of its state */
+	__u64 run_ns;	 /* that it ran before it began to wait */
+	__u64 stack;	 /* hash of the stack it waits in; 0: not walked */
+	__u32 kind;	 /* enum bpf_wait_kind; 0: it runs */
 	__u32 end_flags; /* enum walk_end | enum walk_flags << 8, of that stack */
 };
 

@@ -157,7 +157,8 @@ const struct verb verb_query = {
 	.description =
 		"One statement; what would write is refused. These names are stable: "
 		"meta(key, value), checkpoints(id, timestamp_ms), cpu_samples(checkpoint_id, "
-		"thread_id, addr, count), symbols(addr, file, line, function) and "
+		"thread_id, addr, count), wait_samples(checkpoint_id, thread_id, addr, kind, waits, "
+		"wait_ns, run_ns), symbols(addr, file, line, function) and "
 		"heap_samples(addr, function, file, line, live_bytes, total_alloc_bytes, "
 		"total_free_bytes, total_allocs, total_frees). The hottest lines:\n\n"
 		"  rsprof query FILE 'SELECT file, line, SUM(count) FROM cpu_samples c\n"

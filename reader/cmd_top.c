@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "reader/core/event_kind.h"
 #include "reader/record/resolve.h"
 #include "reader/store/store.h"
 #include "reader/util/fmt.h"
@@ -45,11 +46,11 @@ static const struct opt top_options[] = {
 	 .choices = "line|function|file|module|thread", .shown_default = "line",
 	 .help = "what a row is"},
 	{.name = "sort", .value_name = "KEY", .type = OPT_TEXT, .offset = MEMBER(sort),
-	 .shown_default = "cpu_pct", .help = "order by a key of the JSON output"},
+	 .shown_default = "cpu_pct, wait_pct", .help = "order by a key of the JSON output"},
 	{.name = "thread", .value_name = "NAME|TID", .type = OPT_TEXT, .offset = MEMBER(thread),
 	 .help = "only samples of this thread; shares stay those of all samples"},
 	{.name = "event", .value_name = "NAME", .type = OPT_TEXT, .offset = MEMBER(event),
-	 .shown_default = "the CPU event", .help = "which of the recorded events"},
+	 .shown_default = "the CPU event", .help = "which of the recorded events (top cpu)"},
 	{.name = "include-internal", .type = OPT_FLAG, .offset = MEMBER(include_internal),
 	 .help = "charge the function that ran, also in libc, std or an allocator"},
 	{.name = "no-inline", .type = OPT_FLAG, .offset = MEMBER(no_inline),
@@ -94,8 +95,17 @@ static int check_operands(int count, char **operands, struct err *err)
 		err_set(err, ERR_USAGE, -EINVAL,
 			"top reads one profile; \"%.200s\" is one too many.", str_text(&given));
 	}
-	err_remedy(err, "Type: rsprof top cpu FILE    (rsprof list shows the profiles here)");
+	err_remedy(err, "Type: rsprof top %s FILE    (rsprof list shows the profiles here)",
+		   is_kind ? operands[0] : "cpu");
 	return -EINVAL;
+}
+
+/* Is the word, as --event takes it, that event? */
+static bool is_name_of(const char *word, const char *event)
+{
+	const struct event_kind *kind = event_kind_by_name(word, strlen(word));
+
+	return kind && !strcmp(kind->name, event);
 }
 
 /* What was not recorded cannot be ranked; says what was. */
@@ -103,17 +113,41 @@ static int refuse_kind(const char *kind, const struct snapshot *snapshot, struct
 {
 	OWN(str_done) struct str events = {0}, file = {0};
 
-	err_set(err, ERR_USAGE, -EINVAL, "This profile holds no %s samples.", kind);
+	if (!strcmp(kind, "wait"))
+		err_set(err, ERR_USAGE, -EINVAL, "This profile holds no waits.");
+	else
+		err_set(err, ERR_USAGE, -EINVAL, "This profile holds no %s samples.", kind);
 	for (size_t i = 0; i < snapshot->event_count; i++) {
 		str_add(&events, i ? ", " : "");
 		str_add_scrubbed(&events, snapshot->events[i].name);
 	}
 	str_add_scrubbed(&file, snapshot->file);
 	if (snapshot->event_count)
-		err_remedy(err, "It holds %.400s; type: rsprof top cpu %.400s", str_text(&events),
-			   str_text(&file));
+		err_remedy(err, "It holds %.400s; type: rsprof top %s %.400s", str_text(&events),
+			   view_has_samples(snapshot) ? "cpu" : "wait", str_text(&file));
 	else
 		err_remedy(err, "It holds no samples of any kind: record again.");
+	return -EINVAL;
+}
+
+/* Each event has its table: waits theirs, all others top cpu. */
+static int choose_event(const char *kind, const struct snapshot *snapshot,
+			struct view_request *request, struct err *err)
+{
+	const char *wait = view_wait_event(snapshot);
+	OWN(str_done) struct str file = {0};
+
+	str_add_scrubbed(&file, snapshot->file);
+	if (!strcmp(kind, "wait")) {
+		request->event = wait;
+		return wait ? 0 : refuse_kind(kind, snapshot, err);
+	}
+	if (strcmp(kind, "cpu") || (!request->event && wait && !view_has_samples(snapshot)))
+		return refuse_kind(kind, snapshot, err);
+	if (!wait || !request->event || !is_name_of(request->event, wait))
+		return 0;
+	err_set(err, ERR_USAGE, -EINVAL, "top cpu ranks samples, and %s is no sampled event.", wait);
+	err_remedy(err, "Type: rsprof top wait %.400s", str_text(&file));
 	return -EINVAL;
 }
 
@@ -206,6 +240,11 @@ static int run(int argc, char **argv, struct err *err)
 	r = check_operands(operands, argv + 1, err);
 	if (r < 0)
 		return r;
+	if (!strcmp(argv[1], "wait") && options.event) {
+		err_set(err, ERR_USAGE, -EINVAL, "top wait has but one event and takes no --event.");
+		err_remedy(err, "Leave it out; type: rsprof top wait FILE");
+		return -EINVAL;
+	}
 	if (options.json && options.csv) {
 		err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
 		err_remedy(err, "Use one of them.");
@@ -225,9 +264,8 @@ static int run(int argc, char **argv, struct err *err)
 	r = open_snapshot(argv[2], &options, &snapshot, err);
 	if (r < 0)
 		return r;
-	if (strcmp(argv[1], "cpu")) {
-		r = refuse_kind(argv[1], snapshot, err);
-	} else {
+	r = choose_event(argv[1], snapshot, &request, err);
+	if (r == 0) {
 		resolve_rest(snapshot);
 		r = view_build(snapshot, &request, &view, err);
 	}
@@ -249,7 +287,12 @@ const struct verb verb_top = {
 		"\n"
 		"Time in libc, the standard library or an allocator is charged to the line of the "
 		"program that called it, and time in the kernel to the line that entered the "
-		"kernel.",
+		"kernel.\n"
+		"\n"
+		"top wait shows the lines in which threads waited the longest, over all threads: how "
+		"long, how often, and for what (lock, sleep, io, poll, fault, child, the run queue of "
+		"a CPU that was busy, other). Its shares are of all the time waited, so that threads "
+		"that idle by design come first; --thread and --filter pick others.",
 	.options = top_options,
 	.operand_complete = OPT_COMPLETE_FILE,
 	.run = run,

@@ -13,6 +13,7 @@
 #include "reader/record/resolve.h"
 #include "reader/record/session.h"
 #include "reader/record_signals.h"
+#include "reader/record_source.h"
 #include "reader/util/clock.h"
 #include "reader/util/fmt.h"
 #include "reader/util/mem.h"
@@ -121,30 +122,54 @@ static void print_own_cost(FILE *to, uint64_t elapsed_ns)
 		fmt_bytes(memory, (uint64_t)usage.ru_maxrss * 1024));
 }
 
+/* The first rows of `rsprof top`; nothing where the event has nothing to show and need not. */
+static int print_top(FILE *to, const struct snapshot *snapshot, const char *event, bool skip_empty,
+		     struct err *err)
+{
+	struct view_request request = {.top = SUMMARY_ROWS, .event = event};
+	struct view_print print = {0};
+	struct view *view;
+	int result = view_build(snapshot, &request, &view, err);
+
+	if (result < 0)
+		return result;
+	if (!skip_empty || view->total_wait_ns) {
+		view_print_text(to, snapshot, view, &request, &print);
+		fputc('\n', to);
+	}
+	view_free(view);
+	return 0;
+}
+
 /* From the finished file, as `rsprof top` reads it: the two cannot disagree. */
 static int print_summary(const struct loop *loop, uint64_t elapsed_ns, struct err *err)
 {
 	FILE *to = loop->run->summary_to_stderr ? stderr : stdout;
 	struct store_window everything = {0, UINT64_MAX};
-	struct view_request request = {.top = SUMMARY_ROWS};
-	struct view_print print = {0};
 	struct store_reader *reader;
 	struct snapshot *snapshot = NULL;
-	struct view *view = NULL;
+	const char *wait;
+	bool has_samples;
 	int result = store_reader_open(loop->output, &reader, err);
 
 	if (result < 0)
 		return result;
 	result = store_reader_snapshot(reader, everything, &snapshot, err);
-	if (result == 0)
-		result = view_build(snapshot, &request, &view, err);
-	if (result == 0) {
-		view_print_text(to, snapshot, view, &request, &print);
-		fputc('\n', to);
-		print_own_cost(to, elapsed_ns);
-		fprintf(to, "saved: %s\nnext: rsprof top cpu %s\n", loop->output, loop->output);
+	if (result < 0) {
+		store_reader_close(reader);
+		return result;
 	}
-	view_free(view);
+	wait = view_wait_event(snapshot);
+	has_samples = view_has_samples(snapshot) || !wait;
+	if (has_samples)
+		result = print_top(to, snapshot, NULL, false, err);
+	if (result == 0 && wait)
+		result = print_top(to, snapshot, wait, has_samples, err);
+	if (result == 0) {
+		print_own_cost(to, elapsed_ns);
+		fprintf(to, "saved: %s\nnext: rsprof top %s %s\n", loop->output,
+			has_samples ? "cpu" : "wait", loop->output);
+	}
 	snapshot_free(snapshot);
 	store_reader_close(reader);
 	return result;
@@ -156,6 +181,41 @@ static void print_notes(const struct session *session)
 
 	for (size_t i = 0; i < facts->note_count; i++)
 		fprintf(stderr, "rsprof: %s\n", facts->notes[i]);
+}
+
+/* What a replay is taken from was typed a moment ago. */
+static void print_choice(const struct source_choice *choice)
+{
+	struct str line = {0};
+
+	if (choice->ops == &source_replay)
+		return;
+	record_source_describe(choice, &line);
+	fprintf(stderr, "rsprof: %s\n", str_text(&line));
+	str_done(&line);
+}
+
+/* By the chosen source, or by the next where that one turns out not to work. */
+static int open_session(struct session_config *config, struct source_choice *choice,
+			struct session **ret_session, struct err *err)
+{
+	for (;;) {
+		int result;
+
+		config->ops = choice->ops;
+		config->source_reason = choice->reason;
+		config->wait_reason = choice->wait_reason;
+		memcpy(config->source.events, choice->events, sizeof(choice->events));
+		config->source.event_count = choice->event_count;
+		result = session_open(config, ret_session, err);
+		if (result == 0) {
+			print_choice(choice);
+			return 0;
+		}
+		if (!record_source_fall_back(choice, err))
+			return result;
+		*err = (struct err){0};
+	}
 }
 
 /* From an opened session to its end. */
@@ -225,17 +285,20 @@ int record(const struct record_run *run, struct err *err)
 				.frequency = (uint32_t)options->cpu_freq,
 				.frames_max = (uint32_t)options->frames,
 				.buffer_bytes = options->buffer_bytes,
-			/* The kernel takes multiples of 8. */
-			.stack_bytes = (uint32_t)options->stack_bytes & ~7u,
+				/* The kernel takes multiples of 8. */
+				.stack_bytes = (uint32_t)options->stack_bytes & ~7u,
+				.unwind_bytes = options->unwind_bytes,
+				.overhead_max_pct = (uint32_t)options->overhead_max_pct,
 				.replay_path = options->replay,
 			},
 	};
 	OWN(own_free) char *output = NULL;
+	struct source_choice choice;
 	int result;
 
 	result = record_pick_events(options, &config.source, err);
 	if (result == 0)
-		result = record_pick_source(options, &config.ops, &config.source_reason, err);
+		result = record_source_pick(options, run->target, &config.source, &choice, err);
 	if (result < 0)
 		return result;
 	if (!options->quiet)
@@ -243,7 +306,7 @@ int record(const struct record_run *run, struct err *err)
 			"rsprof: this version has no terminal screens; recording as with -q.\n");
 	output = record_output_path(options, run->process_name, &config.append);
 	config.output = loop.output = output;
-	result = session_open(&config, &loop.session, err);
+	result = open_session(&config, &choice, &loop.session, err);
 	if (result < 0)
 		return result;
 	loop.signal_fd = run->signal_fd;

@@ -20,6 +20,8 @@ const struct record_options record_defaults = {
 	.frames = 127,
 	.buffer_bytes = 16 * 1024 * 1024,
 	.stack_bytes = 16 * 1024,
+	.unwind_bytes = 32 * 1024 * 1024,
+	.overhead_max_pct = 5,
 	.source = "auto",
 };
 
@@ -85,9 +87,9 @@ const struct record_options record_defaults = {
 		 0,                                                                                \
 		 0,                                                                                \
 		 "cpu-clock|task-clock|cpu-cycles|instructions|cache-misses|context-switches|"     \
-		 "page-faults",                                                                    \
+		 "page-faults|wait-time",                                                          \
 		 NULL,                                                                             \
-		 "cpu-clock",                                                                      \
+		 "cpu-clock, and wait-time where the source is bpf",                               \
 		 "what is sampled; may be given several times",                                    \
 		 OPT_COMPLETE_NONE},                                                               \
 		{0,                                                                                \
@@ -137,6 +139,30 @@ const struct record_options record_defaults = {
 		 NULL,                                                                             \
 		 "16KiB",                                                                          \
 		 "stack copied with a sample and unwound by tables; 0: frame pointers only",       \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
+		 "unwind-memory",                                                                  \
+		 "SIZE",                                                                           \
+		 OPT_SIZE,                                                                         \
+		 AT(unwind_bytes),                                                                 \
+		 1024 * 1024,                                                                      \
+		 1024 * 1024 * 1024,                                                               \
+		 NULL,                                                                             \
+		 NULL,                                                                             \
+		 "32MiB",                                                                          \
+		 "memory for unwind tables in the kernel (bpf)",                                   \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
+		 "max-overhead",                                                                   \
+		 "PCT",                                                                            \
+		 OPT_COUNT,                                                                        \
+		 AT(overhead_max_pct),                                                             \
+		 1,                                                                                \
+		 100,                                                                              \
+		 NULL,                                                                             \
+		 NULL,                                                                             \
+		 "5",                                                                              \
+		 "waits by BPF: above this cost they step down, and say so",                       \
 		 OPT_COMPLETE_NONE},                                                               \
 		{0,                                                                                \
 		 "require-debug-info",                                                             \
@@ -256,28 +282,6 @@ int record_pick_events(const struct record_options *options, struct source_confi
 			at += length + 1;
 		}
 	}
-	if (!config->event_count)
-		return pick_event("cpu-clock", strlen("cpu-clock"), config, err);
-	return 0;
-}
-
-int record_pick_source(const struct record_options *options, const struct source_ops **ret_ops,
-		       const char **ret_reason, struct err *err)
-{
-	if (options->replay) {
-		*ret_ops = &source_replay;
-		*ret_reason = "asked for by --replay";
-		return 0;
-	}
-	if (strcmp(options->source, "auto") && strcmp(options->source, "perf")) {
-		err_set(err, ERR_PERMISSION, -EOPNOTSUPP,
-			"This version of rsprof has no source \"%s\".", options->source);
-		err_remedy(err, "Use --source perf, or leave the option out.");
-		return -EOPNOTSUPP;
-	}
-	*ret_ops = &source_perf;
-	*ret_reason = strcmp(options->source, "perf") == 0 ? "asked for by --source"
-							   : "the one this version has";
 	return 0;
 }
 

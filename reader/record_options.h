@@ -15,7 +15,8 @@ struct record_options {
 	const char *process;
 	const char *output;
 	uint64_t interval_ns, duration_ns; /* duration 0: until it ends */
-	uint64_t cpu_freq, frames, buffer_bytes, stack_bytes;
+	uint64_t cpu_freq, frames, buffer_bytes, stack_bytes, unwind_bytes;
+	uint64_t overhead_max_pct;
 	struct opt_list events;
 	const char *source;
 	const char *save_events, *replay;
@@ -25,11 +26,10 @@ struct record_options {
 extern const struct record_options record_defaults;
 extern const struct opt attach_options[], run_options[];
 
-/* --event, --source: what they ask for, or the sentence why it cannot be. */
+/* What --event asks for, or what the replay has; no events where neither says: the source that is
+ * taken then decides (record_source.h). */
 int record_pick_events(const struct record_options *options, struct source_config *config,
 		       struct err *err);
-int record_pick_source(const struct record_options *options, const struct source_ops **ret_ops,
-		       const char **ret_reason, struct err *err);
 
 /* The file to write: -o, or rsprof.NAME.TIME.db in $RSPROF_OUTPUT_DIR or here; with --append the
  * newest profile of that process name, if there is one. A new string, for the caller to free. */

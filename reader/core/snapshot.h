@@ -81,6 +81,14 @@ struct snapshot_recording {
 	bool is_finished; /* ended cleanly */
 };
 
+/* From when on a signal came from which source. The first of a recording names the source; those that
+ * follow say how it went on ("bpf, 1 of 4 stacks"). */
+struct snapshot_step {
+	uint32_t recording;
+	uint64_t time_ns; /* in the file's recorded time */
+	const char *signal, *mode, *reason;
+};
+
 struct snapshot_meta {
 	const char *key, *value;
 };
@@ -108,6 +116,8 @@ struct snapshot {
 	size_t stack_count;
 	const struct snapshot_row *rows;
 	size_t row_count;
+	const struct snapshot_step *steps; /* by recording and time */
+	size_t step_count;
 	const struct snapshot_meta *meta;
 	size_t meta_count;
 	struct losses losses;

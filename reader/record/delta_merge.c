@@ -52,6 +52,20 @@ static void join_threads(struct delta *merged, const struct delta *older,
 	merged->threads = threads;
 }
 
+static void join_steps(struct delta *merged, const struct delta *older, const struct delta *younger)
+{
+	struct delta_step *steps = join(&merged->arena, older->steps, older->step_count,
+					younger->steps, younger->step_count, sizeof(*steps));
+
+	merged->step_count = older->step_count + younger->step_count;
+	for (size_t i = 0; i < merged->step_count; i++) {
+		steps[i].signal = arena_strdup(&merged->arena, steps[i].signal);
+		steps[i].mode = arena_strdup(&merged->arena, steps[i].mode);
+		steps[i].reason = arena_strdup(&merged->arena, steps[i].reason);
+	}
+	merged->steps = steps;
+}
+
 struct delta *delta_merge(const struct delta *older, const struct delta *younger)
 {
 	struct delta *merged = delta_new();
@@ -66,6 +80,7 @@ struct delta *delta_merge(const struct delta *older, const struct delta *younger
 	merged->first_stack = older->first_stack;
 	join_rows(merged, older, younger);
 	join_threads(merged, older, younger);
+	join_steps(merged, older, younger);
 	JOIN(merged, modules, module_count);
 	JOIN(merged, frames, frame_count);
 	JOIN(merged, nodes, node_count);

@@ -17,6 +17,7 @@ struct modules {
 	struct address_space *space;
 	struct module_storage storage;
 	uint64_t scanned_ns; /* when an unknown address last made us scan */
+	uint64_t rescans;
 };
 
 struct modules *modules_new(const struct target *target, struct losses *losses, FILE *save_events)
@@ -68,25 +69,31 @@ static void replay_facts(const struct target_mapping *mapping, struct module_fac
 	}
 }
 
-static void map(struct modules *modules, const struct target_mapping *mapping)
+const struct module *modules_intern(struct modules *modules, const struct target_mapping *mapping)
 {
 	const struct module *module = known_module(modules, mapping);
+	struct module_facts facts;
+	bool is_new;
+
+	if (module)
+		return module;
+	if (modules->target)
+		target_module_facts(modules->target, mapping, &modules->storage, &facts);
+	else
+		replay_facts(mapping, &facts);
+	return module_table_intern(modules->table, &facts, &is_new);
+}
+
+static void map(struct modules *modules, const struct target_mapping *mapping)
+{
+	const struct module *module;
 
 	if (!mapping->is_executable)
 		return;
+	module = modules_intern(modules, mapping);
 	if (!module) {
-		struct module_facts facts;
-		bool is_new;
-
-		if (modules->target)
-			target_module_facts(modules->target, mapping, &modules->storage, &facts);
-		else
-			replay_facts(mapping, &facts);
-		module = module_table_intern(modules->table, &facts, &is_new);
-		if (!module) {
-			modules->losses->count[LOSS_MODULES_FULL]++;
-			module = module_table_get(modules->table, (module_id){MODULE_UNKNOWN});
-		}
+		modules->losses->count[LOSS_MODULES_FULL]++;
+		module = module_table_get(modules->table, (module_id){MODULE_UNKNOWN});
 	}
 	address_space_map(modules->space, mapping->start, mapping->end, mapping->file_offset,
 			  module);
@@ -175,6 +182,7 @@ bool modules_find(struct modules *modules, uint64_t address, uint64_t now_ns,
 	if (!modules->target || (modules->scanned_ns && now_ns - modules->scanned_ns < RESCAN_NS))
 		return false;
 	modules->scanned_ns = now_ns;
+	modules->rescans++;
 	modules_scan(modules, now_ns);
 	return modules_find_known(modules, address, ret_place);
 }
@@ -182,4 +190,9 @@ bool modules_find(struct modules *modules, uint64_t address, uint64_t now_ns,
 const struct module_table *modules_table(const struct modules *modules)
 {
 	return modules->table;
+}
+
+uint64_t modules_rescans(const struct modules *modules)
+{
+	return modules->rescans;
 }

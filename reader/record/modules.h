@@ -29,5 +29,10 @@ bool modules_find(struct modules *modules, uint64_t address, uint64_t now_ns,
 /* Only what the mappings tell; never looks into /proc. */
 bool modules_find_known(struct modules *modules, uint64_t address, struct place *ret_place);
 const struct module_table *modules_table(const struct modules *modules);
+/* The module behind a mapping of /proc/PID/maps, without a word about what is mapped when: a file
+ * that is known is not opened again. NULL where the table of modules is full. */
+const struct module *modules_intern(struct modules *modules, const struct target_mapping *mapping);
+/* How often an unknown address made it look into /proc: the source has missed something. */
+uint64_t modules_rescans(const struct modules *modules);
 
 #endif

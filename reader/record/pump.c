@@ -5,11 +5,15 @@
 #include "reader/core/aggregate.h"
 #include "reader/core/thread_table.h"
 #include "reader/record/merge.h"
+#include "reader/record/module_tables.h"
 #include "reader/record/modules.h"
+#include "reader/record/prebuild.h"
+#include "reader/record/publisher.h"
 #include "reader/record/unwinder.h"
 #include "reader/source/event_text.h"
 #include "reader/util/clock.h"
 #include "reader/util/mem.h"
+#include "reader/util/vec.h"
 
 /* A record is in its ring within an interrupt of its time; a virtual machine may lose its CPU in
  * between for some milliseconds. */
@@ -23,6 +27,8 @@ struct pump {
 	struct pump_config config;
 	struct merge *merge;
 	struct modules *modules;
+	struct module_tables *tables;
+	struct publisher *publisher; /* NULL where the source does not walk stacks itself */
 	struct unwinder *unwinder;
 	struct stack_table *stacks;
 	struct thread_table *threads;
@@ -30,7 +36,9 @@ struct pump {
 	struct losses losses;
 	uint64_t start_ns, checkpoint_end_ns; /* CLOCK_MONOTONIC */
 	uint64_t delivered_ns, samples, newest_ns;
+	uint64_t rescans; /* of modules, that the publisher was told of */
 	uint32_t checkpoint;
+	VEC(struct delta_step) steps; /* since the last delta; times are CLOCK_MONOTONIC */
 	/* What deltas have told so far. */
 	size_t told_modules, told_threads, told_frames, told_nodes, told_stacks;
 	struct delta_process process;
@@ -72,20 +80,41 @@ struct pump *pump_new(const struct pump_config *config)
 	pump->is_replay = !config->target;
 	pump->merge = merge_new();
 	pump->modules = modules_new(config->target, &pump->losses, config->save_events);
-	pump->unwinder = unwinder_new(pump->modules, config->frames_max, config->stack_bytes);
+	pump->tables = module_tables_new();
+	pump->unwinder =
+		unwinder_new(pump->modules, pump->tables, config->frames_max, config->copy_bytes);
 	pump->stacks = stack_table_new();
 	pump->threads = thread_table_new();
 	pump->aggregate = aggregate_new();
-	pump->start_ns = config->start_ns;
-	pump->checkpoint_end_ns = config->start_ns + config->interval_ns;
+	pump->checkpoint_end_ns = config->interval_ns;
 	pump->told_modules = 1; /* the unknown module needs no telling */
-	if (config->target) {
-		target_cpu_ms(config->target, &pump->user_ms_at_start, &pump->system_ms_at_start);
-		name_threads(pump);
-		if (!config->maps_come_by_exec)
-			modules_scan(pump->modules, pump->start_ns);
-	}
 	return pump;
+}
+
+void pump_prepare(struct pump *pump)
+{
+	const struct pump_config *config = &pump->config;
+
+	if (!config->target || !config->source->ops->set_code)
+		return;
+	pump->publisher =
+		publisher_new(config->source, config->target, pump->modules, pump->tables);
+	if (config->maps_come_by_exec)
+		prebuild(module_tables_cache(pump->tables), config->target->exe_path);
+	else
+		publisher_start(pump->publisher);
+}
+
+void pump_begin(struct pump *pump, uint64_t start_ns)
+{
+	const struct pump_config *config = &pump->config;
+
+	pump->start_ns = start_ns;
+	pump->checkpoint_end_ns = start_ns + config->interval_ns;
+	target_cpu_ms(config->target, &pump->user_ms_at_start, &pump->system_ms_at_start);
+	name_threads(pump);
+	if (!config->maps_come_by_exec)
+		modules_scan(pump->modules, start_ns);
 }
 
 void pump_free(struct pump *pump)
@@ -94,10 +123,13 @@ void pump_free(struct pump *pump)
 		return;
 	merge_free(pump->merge);
 	unwinder_free(pump->unwinder);
+	publisher_free(pump->publisher);
+	module_tables_free(pump->tables);
 	modules_free(pump->modules);
 	stack_table_free(pump->stacks);
 	thread_table_free(pump->threads);
 	aggregate_free(pump->aggregate);
+	vec_done(&pump->steps);
 	free(pump);
 }
 
@@ -176,6 +208,23 @@ static void tell_stacks(struct pump *pump, struct delta *delta)
 	pump->told_stacks += delta->stack_count;
 }
 
+static void tell_steps(struct pump *pump, struct delta *delta)
+{
+	struct delta_step *steps;
+
+	if (!pump->steps.count)
+		return;
+	steps = arena_copy(&delta->arena, pump->steps.items, pump->steps.count * sizeof(*steps));
+	for (size_t i = 0; i < pump->steps.count; i++) {
+		uint64_t time_ns = steps[i].time_ns;
+
+		steps[i].time_ns = time_ns > pump->start_ns ? time_ns - pump->start_ns : 0;
+	}
+	delta->steps = steps;
+	delta->step_count = pump->steps.count;
+	vec_clear(&pump->steps);
+}
+
 static void close_checkpoint(struct pump *pump, uint64_t end_ns)
 {
 	struct delta *delta = delta_new();
@@ -189,6 +238,7 @@ static void close_checkpoint(struct pump *pump, uint64_t end_ns)
 	tell_modules(pump, delta);
 	tell_threads(pump, delta);
 	tell_stacks(pump, delta);
+	tell_steps(pump, delta);
 	delta->losses = pump->losses;
 	delta->process = pump->process;
 	aggregate_clear(pump->aggregate);
@@ -230,18 +280,34 @@ static size_t find_places(struct pump *pump, const struct event *event, struct p
 	return count;
 }
 
+static bool is_wait(const struct pump *pump, const struct event *event)
+{
+	return event->sample.wait_kind != WAIT_NONE ||
+	       (pump->config.wait_events >> event->sample.event_index & 1);
+}
+
+static struct delta_row row_of(const struct event *event, bool is_of_wait)
+{
+	uint64_t count = is_of_wait ? event->sample.waits : 1;
+
+	return (struct delta_row){
+		.event_index = event->sample.event_index,
+		.kind = event->sample.wait_kind,
+		.count = count,
+		.kernel_count = event->sample.in_kernel ? count : 0,
+		.value = event->sample.value,
+		.run_ns = event->sample.run_ns,
+	};
+}
+
 static void count_sample(struct pump *pump, const struct event *event)
 {
 	struct event unwound;
 	struct place places[EVENT_FRAMES_MAX];
 	enum stack_status status;
 	size_t count;
-	struct delta_row row = {
-		.event_index = event->sample.event_index,
-		.count = 1,
-		.kernel_count = event->sample.in_kernel,
-		.value = event->sample.value,
-	};
+	bool is_of_wait = is_wait(pump, event);
+	struct delta_row row = row_of(event, is_of_wait);
 
 	if (event->sample.registers) {
 		unwinder_walk(pump->unwinder, event, &unwound);
@@ -252,14 +318,14 @@ static void count_sample(struct pump *pump, const struct event *event)
 	status = event->sample.status;
 	count = find_places(pump, event, places, &status);
 	if (thread_table_get(pump->threads, event->pid, event->tid, &row.thread) < 0) {
-		pump->losses.count[LOSS_THREADS_FULL]++;
+		pump->losses.count[LOSS_THREADS_FULL] += row.count ? row.count : 1;
 		return;
 	}
 	if (stack_table_intern(pump->stacks, places, count, status, &row.stack) < 0) {
-		pump->losses.count[LOSS_STACKS_FULL]++;
+		pump->losses.count[LOSS_STACKS_FULL] += row.count ? row.count : 1;
 		return;
 	}
-	pump->samples++;
+	pump->samples += !is_of_wait;
 	aggregate_add(pump->aggregate, &row);
 }
 
@@ -311,7 +377,35 @@ static void on_drained(void *context, const struct event *event)
 {
 	struct pump *pump = context;
 
+	if (pump->publisher)
+		publisher_on_event(pump->publisher, event);
 	merge_add(pump->merge, event);
+}
+
+static void drain(struct pump *pump)
+{
+	struct source *source = pump->config.source;
+	struct delta_step step;
+
+	source->ops->drain(source, on_drained, pump);
+	if (!source->ops->next_step)
+		return;
+	while (source->ops->next_step(source, &step))
+		*vec_add(&pump->steps) = step;
+}
+
+/* Comes before all that may take its time. */
+static void publish(struct pump *pump)
+{
+	uint64_t rescans = modules_rescans(pump->modules);
+
+	if (!pump->publisher)
+		return;
+	/* Code that no event told of was met by a sample. */
+	if (rescans != pump->rescans)
+		publisher_mark(pump->publisher);
+	pump->rescans = rescans;
+	publisher_run(pump->publisher);
 }
 
 bool pump_round(struct pump *pump, int wake_fd)
@@ -323,13 +417,16 @@ bool pump_round(struct pump *pump, int wake_fd)
 
 	if (pump->is_replay) {
 		/* Its times are its own: what was drained is all there is up to then. */
-		ops->drain(source, on_drained, pump);
+		drain(pump);
 		merge_flush(pump->merge, UINT64_MAX, on_event, pump);
 		return !ops->is_over(source);
 	}
+	if (pump->publisher)
+		wait_ms = publisher_wait_ms(pump->publisher, wait_ms);
 	ops->wait(source, wake_fd, wait_ms);
 	now = clock_now_ns();
-	ops->drain(source, on_drained, pump);
+	drain(pump);
+	publish(pump);
 	merge_flush(pump->merge, now - HOLD_BACK_NS, on_event, pump);
 	advance(pump, now - HOLD_BACK_NS);
 	return true;
@@ -339,7 +436,7 @@ void pump_finish(struct pump *pump)
 {
 	uint64_t end;
 
-	pump->config.source->ops->drain(pump->config.source, on_drained, pump);
+	drain(pump);
 	merge_flush(pump->merge, UINT64_MAX, on_event, pump);
 	end = pump->is_replay ? pump->newest_ns + 1 : clock_now_ns();
 	if (!pump->start_ns)

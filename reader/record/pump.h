@@ -17,11 +17,12 @@ struct pump_config {
 	const struct target *target; /* NULL for a replay */
 	bool maps_come_by_exec;	     /* a child that has not exec'ed: what it maps now is not the
 					target's */
-	uint32_t frames_max, stack_bytes; /* --frames, --stack-copy */
-	uint64_t interval_ns;		  /* of checkpoints */
-	uint64_t start_ns;	/* CLOCK_MONOTONIC; 0 for a replay: the first event's time */
-	bool count_system_time; /* system time may not be sampled: count it as missing */
-	FILE *save_events;	/* every event as text, or NULL */
+	uint32_t frames_max;	     /* --frames */
+	uint32_t copy_bytes;	     /* how much of a stack the source copies at most */
+	uint32_t wait_events;	     /* bit i: event i is of waits (EVENT_UNIT_TIME) */
+	uint64_t interval_ns;	     /* of checkpoints */
+	bool count_system_time;	     /* system time may not be sampled: count it as missing */
+	FILE *save_events;	     /* every event as text, or NULL */
 	/* Takes over a reference; called on the pump's thread. */
 	void (*deliver)(void *context, struct delta *delta);
 	void *context;
@@ -30,6 +31,13 @@ struct pump_config {
 struct pump;
 
 struct pump *pump_new(const struct pump_config *config);
+/* Before the source is started: one that walks stacks itself gets the tables of the code that is
+ * mapped, or will be where the target has not exec'ed yet. Takes as long as building them does. */
+void pump_prepare(struct pump *pump);
+/* After the source was started, since what is mapped in between is then told twice and never
+ * missed. start_ns (CLOCK_MONOTONIC) is the recording's time 0; a replay begins with its first
+ * event, without this. */
+void pump_begin(struct pump *pump, uint64_t start_ns);
 /* One round: waits for events (until wake_fd is readable or it is time), drains, counts, delivers
  * the checkpoints that are complete. false where the source is over (a replay's end). */
 bool pump_round(struct pump *pump, int wake_fd);
@@ -37,7 +45,7 @@ bool pump_round(struct pump *pump, int wake_fd);
 void pump_finish(struct pump *pump);
 void pump_free(struct pump *pump);
 
-uint64_t pump_samples(const struct pump *pump);
+uint64_t pump_samples(const struct pump *pump);	   /* of all events but waits */
 uint64_t pump_elapsed_ns(const struct pump *pump); /* time covered by delivered checkpoints */
 const struct losses *pump_losses(const struct pump *pump);
 uint64_t pump_rss_bytes(const struct pump *pump);

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bpf/shared.h"
 #include "reader/core/attribute.h"
 #include "reader/record/pump.h"
 #include "reader/record/symbol_worker.h"
@@ -94,17 +95,23 @@ static size_t describe_recording(struct session *session, struct store_fact *fac
 {
 	const struct session_config *config = &session->config;
 	struct utsname system;
+	bool has_cpu = false, has_wait = false;
 	struct str notes = {0};
 	size_t count = 0;
 
+	for (size_t i = 0; i < config->source.event_count; i++) {
+		has_wait |= config->source.events[i]->unit == EVENT_UNIT_TIME;
+		has_cpu |= config->source.events[i]->unit != EVENT_UNIT_TIME;
+	}
 	add_fact(facts, &count, "rsprof_version", RSPROF_VERSION);
 	add_fact(facts, &count, "attribute_version", number(session, ATTRIBUTE_VERSION));
 	add_fact(facts, &count, "cpu_freq_hz", number(session, config->source.frequency));
-	add_fact(facts, &count, "cpu_source", session->facts.name);
+	add_fact(facts, &count, "cpu_source", has_cpu ? session->facts.name : "off");
 	add_fact(facts, &count, "cpu_source_reason", config->source_reason);
 	add_fact(facts, &count, "cpu_stacks", session->facts.stacks);
 	add_fact(facts, &count, "heap_source", "off");
-	add_fact(facts, &count, "wait_source", "off");
+	add_fact(facts, &count, "wait_source", has_wait ? session->facts.name : "off");
+	add_fact(facts, &count, "wait_source_reason", config->wait_reason);
 	add_fact(facts, &count, "user_time_only", session->facts.user_time_only ? "1" : "0");
 	add_fact(facts, &count, "stack_copy_bytes", number(session, config->source.stack_bytes));
 	add_fact(facts, &count, "frames_max", number(session, config->source.frames_max));
@@ -187,15 +194,16 @@ static int open_all(struct session *session, struct err *err)
 	if (session->wake_fd < 0 || session->end_fd < 0)
 		return err_set(err, ERR_GENERAL, -errno,
 			       "rsprof could not make an event descriptor: %s.", strerror(errno));
+	result = config->ops->open(&config->source, &session->source, err);
+	if (result < 0)
+		return result;
+	config->ops->describe(session->source, &session->arena, &session->facts);
+	/* After the source: where that fails, another one may be tried. */
 	if (config->save_events) {
 		result = open_save_file(session, err);
 		if (result < 0)
 			return result;
 	}
-	result = config->ops->open(&config->source, &session->source, err);
-	if (result < 0)
-		return result;
-	config->ops->describe(session->source, &session->arena, &session->facts);
 	return open_store(session, err);
 }
 
@@ -268,6 +276,26 @@ static void *run_pump(void *argument)
 	return NULL;
 }
 
+/* How much of a stack the source copies at most. One that walks stacks itself copies what it
+ * cannot walk, whatever is asked of the others. */
+static uint32_t copy_bytes(const struct session *session)
+{
+	return session->config.ops->set_code ? BPF_COPY_BYTES : session->config.source.stack_bytes;
+}
+
+/* Bit i: event i is of waits. */
+static uint32_t wait_events(const struct session *session)
+{
+	const struct source_config *source = &session->config.source;
+	uint32_t events = 0;
+
+	for (size_t i = 0; i < source->event_count; i++) {
+		if (source->events[i]->unit == EVENT_UNIT_TIME)
+			events |= 1u << i;
+	}
+	return events;
+}
+
 int session_start(struct session *session, struct err *err)
 {
 	const struct session_config *config = &session->config;
@@ -276,7 +304,8 @@ int session_start(struct session *session, struct err *err)
 		.target = config->target,
 		.maps_come_by_exec = config->source.start_on_exec,
 		.frames_max = config->source.frames_max,
-		.stack_bytes = config->source.stack_bytes,
+		.copy_bytes = copy_bytes(session),
+		.wait_events = wait_events(session),
 		.interval_ns = config->interval_ns,
 		.count_system_time = session->facts.user_time_only,
 		.save_events = session->save_events,
@@ -285,15 +314,16 @@ int session_start(struct session *session, struct err *err)
 	};
 	int result;
 
+	session->pump = pump_new(&pump);
+	pump_prepare(session->pump);
 	session->started_ns = clock_now_ns();
-	pump.start_ns = config->target ? session->started_ns : 0;
-	/* Events first, mappings after: what is mapped in between is told twice, never missed. */
 	result = session->source->ops->start(session->source, err);
 	if (result < 0)
 		return result;
-	session->pump = pump_new(&pump);
+	if (config->target)
+		pump_begin(session->pump, session->started_ns);
 	session->writer = writer_start(session->store, session->end_fd);
-	session->symbols = symbol_worker_start(on_resolved, session);
+	session->symbols = symbol_worker_start(pump.wait_events, on_resolved, session);
 	if (!session->writer || !session->symbols ||
 	    pthread_create(&session->pump_thread, NULL, run_pump, session))
 		return err_set(err, ERR_GENERAL, -EAGAIN, "rsprof could not start its threads.");
@@ -308,11 +338,15 @@ int session_end_fd(const struct session *session)
 
 void session_read_progress(struct session *session, struct session_progress *ret_progress)
 {
+	struct stack_share share;
+
 	pthread_mutex_lock(&session->progress_lock);
 	*ret_progress = session->progress;
 	pthread_mutex_unlock(&session->progress_lock);
 	ret_progress->elapsed_ns = clock_now_ns() - session->started_ns;
-	symbol_worker_share(session->symbols, &ret_progress->judged, &ret_progress->complete);
+	symbol_worker_share(session->symbols, &share);
+	ret_progress->judged = share.samples;
+	ret_progress->complete = share.complete;
 }
 
 const struct source_facts *session_source_facts(const struct session *session)
@@ -322,9 +356,10 @@ const struct source_facts *session_source_facts(const struct session *session)
 
 static void free_session(struct session *session)
 {
-	pump_free(session->pump);
 	if (session->source)
 		session->source->ops->close(session->source);
+	/* Has the tables that the source was told of. */
+	pump_free(session->pump);
 	if (session->save_events)
 		fclose(session->save_events);
 	own_close(&session->wake_fd);
@@ -337,10 +372,10 @@ static void free_session(struct session *session)
 void session_abandon(struct session *session)
 {
 	struct err ignored;
-	uint64_t judged, complete;
+	struct stack_share share;
 
 	if (session->symbols)
-		symbol_worker_finish(session->symbols, &judged, &complete);
+		symbol_worker_finish(session->symbols, &share);
 	if (session->writer)
 		writer_finish(session->writer, &ignored);
 	if (session->store)
@@ -348,17 +383,23 @@ void session_abandon(struct session *session)
 	free_session(session);
 }
 
-static int finish_store(struct session *session, uint64_t judged, uint64_t complete,
-			struct err *err)
+static const char *percentage(struct session *session, uint64_t part, uint64_t whole)
+{
+	return arena_printf(&session->arena, "%.2f", 100.0 * (double)part / (double)whole);
+}
+
+static int finish_store(struct session *session, const struct stack_share *share, struct err *err)
 {
 	struct store_fact facts[FACTS_MAX];
 	struct store_end end = {.duration_ns = pump_elapsed_ns(session->pump), .facts = facts};
 
 	add_fact(facts, &end.fact_count, "samples", number(session, pump_samples(session->pump)));
-	if (judged)
+	if (share->samples)
 		add_fact(facts, &end.fact_count, "complete_stacks_pct",
-			 arena_printf(&session->arena, "%.2f",
-				      100.0 * (double)complete / (double)judged));
+			 percentage(session, share->complete, share->samples));
+	if (share->waits)
+		add_fact(facts, &end.fact_count, "wait_complete_stacks_pct",
+			 percentage(session, share->complete_waits, share->waits));
 	if (session->facts.user_time_only)
 		add_fact(facts, &end.fact_count, "cpu_time_unsampled_ms",
 			 number(session, session->system_ms_missing));
@@ -367,19 +408,19 @@ static int finish_store(struct session *session, uint64_t judged, uint64_t compl
 
 int session_finish(struct session *session, struct err *err)
 {
-	uint64_t judged, complete;
+	struct stack_share share;
 	int result;
 
 	atomic_store_explicit(&session->stop, true, memory_order_release);
 	signal_fd(session->wake_fd);
 	pthread_join(session->pump_thread, NULL);
 	/* Every delta is queued now: the symbol thread ends with the last, the writer after it. */
-	symbol_worker_finish(session->symbols, &judged, &complete);
+	symbol_worker_finish(session->symbols, &share);
 	result = writer_finish(session->writer, err);
 	if (result < 0)
 		store_abandon(session->store, false);
 	else
-		result = finish_store(session, judged, complete, err);
+		result = finish_store(session, &share, err);
 	if (result == 0)
 		result = close_save_file(session, err);
 	free_session(session);

@@ -17,6 +17,7 @@ struct session_config {
 	struct target *target;	   /* NULL for a replay */
 	const char *process_name;  /* of the recording */
 	const char *source_reason; /* why this source, for meta */
+	const char *wait_reason;   /* why waits are recorded, or why not, likewise */
 	const char *output;
 	bool append;
 	uint64_t interval_ns;

@@ -32,7 +32,8 @@ struct symbol_worker {
 	VEC(struct stack_node) nodes;
 	VEC(enum stack_status) stacks;
 	struct module unknown;
-	_Atomic uint64_t samples, complete;
+	uint32_t wait_events;
+	_Atomic uint64_t samples, complete, waits, complete_waits;
 };
 
 static struct resolved_batch *batch_new(void)
@@ -145,16 +146,26 @@ static void charge_stacks(struct symbol_worker *worker, const struct delta *delt
 
 static void count_complete(struct symbol_worker *worker, const struct delta *delta)
 {
-	uint64_t samples = 0, complete = 0;
+	struct stack_share share = {0};
 
 	for (size_t i = 0; i < delta->row_count; i++) {
-		samples += delta->rows[i].count;
-		if (worker->stacks.items[delta->rows[i].stack.v - 1] == STACK_COMPLETE)
-			complete += delta->rows[i].count;
+		const struct delta_row *row = &delta->rows[i];
+		bool is_complete = worker->stacks.items[row->stack.v - 1] == STACK_COMPLETE;
+
+		if (row->kind != WAIT_NONE || (worker->wait_events >> row->event_index & 1)) {
+			share.waits += row->count;
+			share.complete_waits += is_complete ? row->count : 0;
+		} else {
+			share.samples += row->count;
+			share.complete += is_complete ? row->count : 0;
+		}
 	}
-	/* Read for display only: the two need not agree to the sample. */
-	atomic_fetch_add_explicit(&worker->samples, samples, memory_order_relaxed);
-	atomic_fetch_add_explicit(&worker->complete, complete, memory_order_relaxed);
+	/* Read for display only: they need not agree to the sample. */
+	atomic_fetch_add_explicit(&worker->samples, share.samples, memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker->complete, share.complete, memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker->waits, share.waits, memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker->complete_waits, share.complete_waits,
+				  memory_order_relaxed);
 }
 
 static void work_on(struct symbol_worker *worker, const struct delta *delta)
@@ -205,10 +216,12 @@ static void *run(void *argument)
 }
 
 struct symbol_worker *
-symbol_worker_start(void (*deliver)(void *context, struct resolved_batch *batch), void *context)
+symbol_worker_start(uint32_t wait_events,
+		    void (*deliver)(void *context, struct resolved_batch *batch), void *context)
 {
 	struct symbol_worker *worker = mem_zalloc(sizeof(*worker));
 
+	worker->wait_events = wait_events;
 	worker->deliver = deliver;
 	worker->context = context;
 	worker->unknown = (struct module){
@@ -230,15 +243,14 @@ void symbol_worker_add(struct symbol_worker *worker, struct delta *delta)
 	pthread_mutex_unlock(&worker->lock);
 }
 
-void symbol_worker_finish(struct symbol_worker *worker, uint64_t *ret_samples,
-			  uint64_t *ret_complete)
+void symbol_worker_finish(struct symbol_worker *worker, struct stack_share *ret_share)
 {
 	pthread_mutex_lock(&worker->lock);
 	worker->closed = true;
 	pthread_cond_signal(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);
 	pthread_join(worker->thread, NULL);
-	symbol_worker_share(worker, ret_samples, ret_complete);
+	symbol_worker_share(worker, ret_share);
 	pthread_mutex_destroy(&worker->lock);
 	pthread_cond_destroy(&worker->changed);
 	vec_done(&worker->queue);
@@ -249,9 +261,13 @@ void symbol_worker_finish(struct symbol_worker *worker, uint64_t *ret_samples,
 	free(worker);
 }
 
-void symbol_worker_share(const struct symbol_worker *worker, uint64_t *ret_samples,
-			 uint64_t *ret_complete)
+void symbol_worker_share(const struct symbol_worker *worker, struct stack_share *ret_share)
 {
-	*ret_samples = atomic_load_explicit(&worker->samples, memory_order_relaxed);
-	*ret_complete = atomic_load_explicit(&worker->complete, memory_order_relaxed);
+	*ret_share = (struct stack_share){
+		.samples = atomic_load_explicit(&worker->samples, memory_order_relaxed),
+		.complete = atomic_load_explicit(&worker->complete, memory_order_relaxed),
+		.waits = atomic_load_explicit(&worker->waits, memory_order_relaxed),
+		.complete_waits =
+			atomic_load_explicit(&worker->complete_waits, memory_order_relaxed),
+	};
 }

@@ -11,18 +11,24 @@
 
 struct symbol_worker;
 
-/* deliver takes over the batch; called on the symbol thread. */
+/* How many samples are judged so far, and how many of them have complete stacks. */
+struct stack_share {
+	uint64_t samples, complete;
+	uint64_t waits, complete_waits; /* apart: they are of another kind of walk, and many */
+};
+
+/* deliver takes over the batch; called on the symbol thread. Bit i of wait_events: event i is of
+ * waits. */
 struct symbol_worker *
-symbol_worker_start(void (*deliver)(void *context, struct resolved_batch *batch), void *context);
+symbol_worker_start(uint32_t wait_events,
+		    void (*deliver)(void *context, struct resolved_batch *batch), void *context);
 /* Takes over a reference. */
 void symbol_worker_add(struct symbol_worker *worker, struct delta *delta);
 /* Returns when everything that was added is resolved, with the final share, and frees the worker.
  */
-void symbol_worker_finish(struct symbol_worker *worker, uint64_t *ret_samples,
-			  uint64_t *ret_complete);
+void symbol_worker_finish(struct symbol_worker *worker, struct stack_share *ret_share);
 
-/* Samples of the deltas done so far, and how many of them have complete stacks. Any thread. */
-void symbol_worker_share(const struct symbol_worker *worker, uint64_t *ret_samples,
-			 uint64_t *ret_complete);
+/* Of the deltas done so far. Any thread. */
+void symbol_worker_share(const struct symbol_worker *worker, struct stack_share *ret_share);
 
 #endif

@@ -3,33 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reader/unwind/cache.h"
 #include "reader/unwind/walk.h"
-#include "reader/util/vec.h"
+#include "reader/util/mem.h"
 
 _Static_assert((int)EVENT_REGISTERS == (int)EH_REGISTERS, "registers are copied as they are");
 _Static_assert((int)EVENT_REGISTER_RSP == (int)EH_REGISTER_RSP, "both are DWARF's numbers");
 
-/* Of a module; asked for once. */
-struct table_of {
-	bool is_known;
-	const struct unwind_table *table; /* NULL: none */
-};
-
 struct unwinder {
 	struct modules *modules;
-	struct unwind_cache *cache;
-	VEC(struct table_of) tables; /* by module */
+	struct module_tables *tables;
 	uint32_t frames_max, copy_bytes;
 	uint64_t pcs[EVENT_FRAMES_MAX];
 };
 
-struct unwinder *unwinder_new(struct modules *modules, uint32_t frames_max, uint32_t copy_bytes)
+struct unwinder *unwinder_new(struct modules *modules, struct module_tables *tables,
+			      uint32_t frames_max, uint32_t copy_bytes)
 {
 	struct unwinder *unwinder = mem_zalloc(sizeof(*unwinder));
 
 	unwinder->modules = modules;
-	unwinder->cache = unwind_cache_new();
+	unwinder->tables = tables;
 	unwinder->frames_max = frames_max < EVENT_FRAMES_MAX ? frames_max : EVENT_FRAMES_MAX;
 	unwinder->copy_bytes = copy_bytes;
 	return unwinder;
@@ -37,28 +30,7 @@ struct unwinder *unwinder_new(struct modules *modules, uint32_t frames_max, uint
 
 void unwinder_free(struct unwinder *unwinder)
 {
-	if (!unwinder)
-		return;
-	unwind_cache_free(unwinder->cache);
-	vec_done(&unwinder->tables);
 	free(unwinder);
-}
-
-static const struct unwind_table *table_of(struct unwinder *unwinder, module_id id)
-{
-	const struct module *module = module_table_get(modules_table(unwinder->modules), id);
-	struct table_of *known;
-
-	while (unwinder->tables.count <= id.v)
-		*vec_add(&unwinder->tables) = (struct table_of){0};
-	known = &unwinder->tables.items[id.v];
-	if (!known->is_known) {
-		known->is_known = true;
-		if (module->fd < 0 ||
-		    unwind_cache_get(unwinder->cache, module->fd, &known->table) < 0)
-			known->table = NULL;
-	}
-	return known->table;
 }
 
 static bool find_place(void *context, uint64_t address, struct unwind_place *ret_place)
@@ -68,7 +40,8 @@ static bool find_place(void *context, uint64_t address, struct unwind_place *ret
 
 	if (!modules_find_known(unwinder->modules, address, &place))
 		return false;
-	ret_place->table = table_of(unwinder, place.module);
+	ret_place->table = module_tables_get(
+		unwinder->tables, module_table_get(modules_table(unwinder->modules), place.module));
 	ret_place->bias = address - place.vaddr;
 	return true;
 }
@@ -94,7 +67,7 @@ void unwinder_walk(struct unwinder *unwinder, const struct event *sample, struct
 		.size = sample->sample.stack_bytes,
 	};
 	const struct unwind_walk walk = {
-		.rules = unwind_cache_rules(unwinder->cache),
+		.rules = unwind_cache_rules(module_tables_cache(unwinder->tables)),
 		.find = find_place,
 		.context = unwinder,
 		.may_use_frame_pointers = true,

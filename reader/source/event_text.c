@@ -4,6 +4,7 @@
  *     events NAME…                  of core/event_kind.c; a sample names them by number, from 0
  *     frequency HZ
  *     sample TIME PID TID EVENT VALUE STATUS user|kernel PC…
+ *     wait TIME PID TID EVENT KIND VALUE WAITS RUN_NS STATUS PC…
  *     mmap TIME PID TID START LENGTH OFFSET MAJOR:MINOR INODE x|- PATH
  *     comm TIME PID TID exec|name COMM
  *     fork TIME PID TID PARENT_PID PARENT_TID
@@ -12,20 +13,23 @@
  *
  * TIME is in nanoseconds of CLOCK_MONOTONIC; the lines need not be in its order. PC, START,
  * LENGTH and OFFSET are hexadecimal without 0x, PCs leaf first; other numbers are decimal.
- * STATUS and CAUSE are the stable names of core. PATH and COMM go to the end of the line; in
- * them a backslash, a control character and DEL are written \xHH. An empty one is "-", and one
- * that is "-" is \x2d. */
+ * STATUS, KIND and CAUSE are the stable names of core, where KIND has "-" for each space, and for a
+ * thread that ran, ended and did not wait. EVENT of a wait is wait-time, VALUE the nanoseconds
+ * waited, WAITS how many waits these were, 0 for one that goes on. PATH and COMM go to the end of
+ * the line; in them a backslash, a control character and DEL are written \xHH. An empty one is "-",
+ * and one that is "-" is \x2d. */
 #include "reader/source/event_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "reader/source/event_text_words.h"
 
 const char *const event_text_types[EVENT_TYPES] = {
 	[EVENT_SAMPLE] = "sample", [EVENT_MMAP] = "mmap", [EVENT_COMM] = "comm",
-	[EVENT_FORK] = "fork",     [EVENT_EXIT] = "exit", [EVENT_LOST] = "lost",
+	[EVENT_FORK] = "fork",	   [EVENT_EXIT] = "exit", [EVENT_LOST] = "lost",
 };
 
 static void write_text(FILE *file, const char *text)
@@ -49,6 +53,35 @@ static void write_text(FILE *file, const char *text)
 	}
 }
 
+static bool is_wait(const struct event *event)
+{
+	return event->sample.wait_kind || event->sample.waits || event->sample.run_ns;
+}
+
+static void write_kind(FILE *file, enum wait_kind kind)
+{
+	fputs(kind == WAIT_NONE ? " -" : " ", file);
+	for (const char *name = wait_kind_names[kind]; *name; name++)
+		fputc(*name == ' ' ? '-' : *name, file);
+}
+
+static void write_sample(FILE *file, const struct event *event)
+{
+	fprintf(file, " %" PRIu32, event->sample.event_index);
+	if (is_wait(event)) {
+		write_kind(file, event->sample.wait_kind);
+		fprintf(file, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", event->sample.value,
+			event->sample.waits, event->sample.run_ns,
+			stack_status_names[event->sample.status]);
+	} else {
+		fprintf(file, " %" PRIu64 " %s %s", event->sample.value,
+			stack_status_names[event->sample.status],
+			event->sample.in_kernel ? "kernel" : "user");
+	}
+	for (uint32_t i = 0; i < event->sample.pc_count; i++)
+		fprintf(file, " %" PRIx64, event->sample.pcs[i]);
+}
+
 int event_text_write_header(FILE *file, const struct event_text_header *header)
 {
 	fprintf(file, "%s\nevents", EVENT_TEXT_FIRST_LINE);
@@ -60,15 +93,15 @@ int event_text_write_header(FILE *file, const struct event_text_header *header)
 
 int event_text_write(FILE *file, const struct event *event)
 {
-	fprintf(file, "%s %" PRIu64 " %" PRIu32 " %" PRIu32, event_text_types[event->type],
-		event->time_ns, event->pid, event->tid);
+	const char *type = event_text_types[event->type];
+
+	if (event->type == EVENT_SAMPLE && is_wait(event))
+		type = EVENT_TEXT_WAIT;
+	fprintf(file, "%s %" PRIu64 " %" PRIu32 " %" PRIu32, type, event->time_ns, event->pid,
+		event->tid);
 	switch (event->type) {
 	case EVENT_SAMPLE:
-		fprintf(file, " %" PRIu32 " %" PRIu64 " %s %s", event->sample.event_index,
-			event->sample.value, stack_status_names[event->sample.status],
-			event->sample.in_kernel ? "kernel" : "user");
-		for (uint32_t i = 0; i < event->sample.pc_count; i++)
-			fprintf(file, " %" PRIx64, event->sample.pcs[i]);
+		write_sample(file, event);
 		break;
 	case EVENT_MMAP:
 		fprintf(file, " %" PRIx64 " %" PRIx64 " %" PRIx64, event->mmap.start,

@@ -171,23 +171,32 @@ static const char *take_text(struct event_text_reader *reader, size_t max, const
 	return text;
 }
 
-static void parse_sample(struct event_text_reader *reader, struct event *event)
+/* Returns whether the event is measured in time. */
+static bool parse_index(struct event_text_reader *reader, struct event *event)
 {
-	const char *status;
+	event->sample.event_index = take_u32(reader, "the event's number");
+	if (event->sample.event_index < reader->header.event_count)
+		return reader->header.events[event->sample.event_index]->unit == EVENT_UNIT_TIME;
+	set_wrong(reader, "the number of an event that the header declares");
+	return false;
+}
+
+static void parse_status(struct event_text_reader *reader, struct event *event)
+{
+	const char *status = take_word(reader);
 	int at = 0;
 
-	event->sample.event_index = take_u32(reader, "the event's number");
-	if (event->sample.event_index >= reader->header.event_count)
-		set_wrong(reader, "the number of an event that the header declares");
-	event->sample.value = take_number(reader, UINT64_MAX, "the value");
-	status = take_word(reader);
 	while (at < STACK_STATUSES && strcmp(stack_status_names[at], status))
 		at++;
 	if (at == STACK_STATUSES)
 		set_wrong(reader, "how good the stack is");
 	else
 		event->sample.status = (enum stack_status)at;
-	event->sample.in_kernel = take_choice(reader, "kernel", "user", "\"user\" or \"kernel\"");
+}
+
+/* To the end of the line. */
+static void parse_pcs(struct event_text_reader *reader, struct event *event)
+{
 	while (reader->rest && !reader->wrong) {
 		if (event->sample.pc_count == EVENT_FRAMES_MAX) {
 			set_wrong(reader, "no more frames than a stack can have");
@@ -196,6 +205,58 @@ static void parse_sample(struct event_text_reader *reader, struct event *event)
 		reader->pcs[event->sample.pc_count++] = take_hex(reader, "an address");
 	}
 	event->sample.pcs = reader->pcs;
+}
+
+static void parse_sample(struct event_text_reader *reader, struct event *event)
+{
+	bool is_time = parse_index(reader, event);
+
+	event->sample.value = take_number(reader, UINT64_MAX, "the value");
+	/* A sample of nothing is what a writer makes of a thread that neither ran nor waited. */
+	if (is_time && event->sample.value)
+		set_wrong(reader, "the number of an event that is sampled");
+	parse_status(reader, event);
+	event->sample.in_kernel = take_choice(reader, "kernel", "user", "\"user\" or \"kernel\"");
+	parse_pcs(reader, event);
+}
+
+/* The name with "-" for each space. */
+static bool is_kind(const char *name, const char *word)
+{
+	while (*name && *word == (*name == ' ' ? '-' : *name)) {
+		name++;
+		word++;
+	}
+	return !*name && !*word;
+}
+
+static enum wait_kind take_kind(struct event_text_reader *reader)
+{
+	const char *word = take_word(reader);
+	int kind = WAIT_NONE + 1;
+
+	if (strcmp(word, "-") == 0)
+		return WAIT_NONE;
+	while (kind < WAIT_KINDS && !is_kind(wait_kind_names[kind], word))
+		kind++;
+	if (kind < WAIT_KINDS)
+		return (enum wait_kind)kind;
+	set_wrong(reader, "a kind of wait");
+	return WAIT_NONE;
+}
+
+static void parse_wait(struct event_text_reader *reader, struct event *event)
+{
+	if (!parse_index(reader, event))
+		set_wrong(reader, "the number of an event that is waited for");
+	event->sample.wait_kind = take_kind(reader);
+	event->sample.value = take_number(reader, INT64_MAX, "the time waited");
+	event->sample.waits = take_number(reader, INT64_MAX, "the number of waits");
+	event->sample.run_ns = take_number(reader, INT64_MAX, "the time that the thread ran");
+	if (!event->sample.wait_kind && (event->sample.value || event->sample.waits))
+		set_wrong(reader, "a kind of wait");
+	parse_status(reader, event);
+	parse_pcs(reader, event);
 }
 
 static void parse_device(struct event_text_reader *reader, struct event *event)
@@ -235,10 +296,14 @@ static void parse_lost(struct event_text_reader *reader, struct event *event)
 static void parse_event(struct event_text_reader *reader, struct event *event)
 {
 	const char *type = take_word(reader);
+	bool is_wait = strcmp(type, EVENT_TEXT_WAIT) == 0;
 	int at = 0;
 
-	while (at < EVENT_TYPES && strcmp(event_text_types[at], type))
-		at++;
+	if (is_wait)
+		at = EVENT_SAMPLE;
+	else
+		while (at < EVENT_TYPES && strcmp(event_text_types[at], type))
+			at++;
 	if (at == EVENT_TYPES) {
 		set_wrong(reader, "the type of an event");
 		return;
@@ -249,7 +314,10 @@ static void parse_event(struct event_text_reader *reader, struct event *event)
 	event->tid = take_u32(reader, "a thread");
 	switch (event->type) {
 	case EVENT_SAMPLE:
-		parse_sample(reader, event);
+		if (is_wait)
+			parse_wait(reader, event);
+		else
+			parse_sample(reader, event);
 		break;
 	case EVENT_MMAP:
 		parse_mmap(reader, event);

@@ -6,7 +6,8 @@
 
 #define EVENT_TEXT_FIRST_LINE "rsprof-events 1"
 
-/* Indexed by enum event_type. */
+/* Indexed by enum event_type; a sample that is a wait has a word of its own. */
+#define EVENT_TEXT_WAIT "wait"
 extern const char *const event_text_types[EVENT_TYPES];
 
 #endif

@@ -68,6 +68,23 @@ void perf_fill_leader_attr(struct perf_event_attr *attr)
 	attr->watermark = 1;
 }
 
+static void ask_for_sideband(struct perf_event_attr *attr)
+{
+	attr->mmap = 1;
+	attr->mmap2 = 1;
+	attr->comm = 1;
+	attr->comm_exec = 1;
+	attr->task = 1;
+}
+
+void perf_fill_sideband_attr(struct perf_event_attr *attr)
+{
+	perf_fill_leader_attr(attr);
+	attr->disabled = 0;
+	attr->wakeup_watermark = 1;
+	ask_for_sideband(attr);
+}
+
 void perf_fill_attr(struct perf_event_attr *attr, const struct perf_plan *plan,
 		    const struct event_kind *kind, bool has_sideband)
 {
@@ -83,7 +100,9 @@ void perf_fill_attr(struct perf_event_attr *attr, const struct perf_plan *plan,
 		attr->freq = 1;
 		attr->sample_freq = plan->frequency;
 	}
-	if (plan->stack_bytes) {
+	if (plan->for_programs) {
+		attr->watermark = 0;
+	} else if (plan->stack_bytes) {
 		attr->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
 		attr->sample_regs_user = PERF_REGISTERS_SAMPLED;
 		attr->sample_stack_user = plan->stack_bytes;
@@ -97,13 +116,8 @@ void perf_fill_attr(struct perf_event_attr *attr, const struct perf_plan *plan,
 	attr->inherit_thread = plan->threads_only;
 	attr->enable_on_exec = plan->start_on_exec;
 	attr->read_format = plan->reads_lost ? PERF_FORMAT_LOST : 0;
-	if (has_sideband) {
-		attr->mmap = 1;
-		attr->mmap2 = 1;
-		attr->comm = 1;
-		attr->comm_exec = 1;
-		attr->task = 1;
-	}
+	if (has_sideband)
+		ask_for_sideband(attr);
 }
 
 /* Opens on ourselves, on no CPU in particular. 0 or -errno. */
@@ -186,6 +200,12 @@ static int refuse_kind(const struct event_kind *refused, struct err *err)
 int perf_check_kinds(const struct event_kind *const *kinds, size_t count, struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
+		if (kinds[i]->unit == EVENT_UNIT_TIME) {
+			err_set(err, ERR_PERMISSION, 0, "%s is recorded by the bpf source only.",
+				kinds[i]->name);
+			err_remedy(err, "See what that needs: rsprof doctor");
+			return -ENOTSUP;
+		}
 		if (!is_countable(kinds[i]))
 			return refuse_kind(kinds[i], err);
 	}

@@ -20,10 +20,11 @@ struct perf_plan {
 	uint32_t frequency;
 	uint16_t chain_frames; /* asked of the kernel, user frames only */
 	uint32_t stack_bytes;  /* of user stack copied with each sample; 0: a call chain instead */
+	bool for_programs;     /* a BPF program is run instead: no record is written */
 	bool with_kernel;      /* kernel mode is sampled too */
 	bool start_on_exec;
-	bool threads_only;     /* kernel ≥ 5.13: only threads inherit, not child processes */
-	bool reads_lost;       /* kernel ≥ 6.0: read(2) tells the records that found no room */
+	bool threads_only; /* kernel ≥ 5.13: only threads inherit, not child processes */
+	bool reads_lost;   /* kernel ≥ 6.0: read(2) tells the records that found no room */
 };
 
 /* What read(2) on an event gives; `lost` only with reads_lost. */
@@ -40,10 +41,14 @@ void perf_fill_attr(struct perf_event_attr *attr, const struct perf_plan *plan,
 /* An event that never counts: its ring is what the others write into. */
 void perf_fill_leader_attr(struct perf_event_attr *attr);
 
+/* Likewise, with records of what any process on its CPU maps, starts and ends. Wakes for each. */
+void perf_fill_sideband_attr(struct perf_event_attr *attr);
+
 /* Sets threads_only and reads_lost by trying. */
 void perf_probe_kernel(struct perf_plan *plan);
 
-/* ERR_USAGE where this machine cannot count one of the kinds, with the list of what it can. What
+/* ERR_USAGE where this machine cannot count one of the kinds, with the list of what it can;
+ * ERR_PERMISSION for waiting, which is no perf event. What
  * may not be opened for want of permission passes: that is found out, and said, on the target. */
 int perf_check_kinds(const struct event_kind *const *kinds, size_t count, struct err *err);
 

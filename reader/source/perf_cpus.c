@@ -12,8 +12,8 @@
 #include "reader/util/own.h"
 
 enum {
-	CPUS_MAX = 8192,      /* the most a kernel can be built for (CONFIG_NR_CPUS) */
-	RING_PAGES_MIN = 8,   /* a burst of some 150 samples of 16 frames */
+	CPUS_MAX = 8192,	  /* the most a kernel can be built for (CONFIG_NR_CPUS) */
+	RING_PAGES_MIN = 8,	  /* a burst of some 150 samples of 16 frames */
 	RING_PAGES_MAX = 1 << 18, /* 1 GiB a CPU: beyond that a ring is a mistake in --buffer */
 };
 
@@ -67,19 +67,18 @@ static void list_cpus(struct cpu_bits *bits, pid_t target)
 		set_bit(bits, (unsigned)cpu % CPUS_MAX);
 }
 
-static int open_leaders(struct perf_cpus *cpus, pid_t target)
+static int open_leaders(struct perf_cpus *cpus, pid_t target, struct perf_event_attr *attr,
+			pid_t of_pid)
 {
 	struct cpu_bits bits;
-	struct perf_event_attr attr;
 
 	list_cpus(&bits, target);
-	perf_fill_leader_attr(&attr);
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
 		int fd;
 
 		if (!has_bit(&bits, cpu))
 			continue;
-		fd = perf_open_event(&attr, 0, (int)cpu);
+		fd = perf_open_event(attr, of_pid, (int)cpu);
 		/* No such CPU after all. */
 		if (fd == -ENODEV || fd == -EINVAL)
 			continue;
@@ -111,12 +110,12 @@ static int map_all(struct perf_cpus *cpus, size_t pages)
 	return 0;
 }
 
-int perf_cpus_open(struct perf_cpus *cpus, pid_t target, uint64_t buffer_bytes,
-		   const char **ret_step)
+static int open_all(struct perf_cpus *cpus, pid_t target, struct perf_event_attr *attr,
+		    pid_t of_pid, uint64_t buffer_bytes, const char **ret_step)
 {
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	size_t pages = RING_PAGES_MIN;
-	int failed = open_leaders(cpus, target);
+	int failed = open_leaders(cpus, target, attr, of_pid);
 
 	*ret_step = "opening an event of its own";
 	if (failed)
@@ -132,6 +131,24 @@ int perf_cpus_open(struct perf_cpus *cpus, pid_t target, uint64_t buffer_bytes,
 		pages /= 2;
 	} while (pages && (failed == -EPERM || failed == -ENOMEM));
 	return failed;
+}
+
+int perf_cpus_open(struct perf_cpus *cpus, pid_t target, uint64_t buffer_bytes,
+		   const char **ret_step)
+{
+	struct perf_event_attr attr;
+
+	perf_fill_leader_attr(&attr);
+	return open_all(cpus, target, &attr, 0, buffer_bytes, ret_step);
+}
+
+int perf_cpus_open_sideband(struct perf_cpus *cpus, pid_t target, uint64_t buffer_bytes,
+			    const char **ret_step)
+{
+	struct perf_event_attr attr;
+
+	perf_fill_sideband_attr(&attr);
+	return open_all(cpus, target, &attr, -1, buffer_bytes, ret_step);
 }
 
 void perf_cpus_close(struct perf_cpus *cpus)

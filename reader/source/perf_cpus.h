@@ -26,6 +26,9 @@ struct perf_cpus {
  * buffer_bytes. 0 or -errno, with *ret_step set to what was not possible. */
 int perf_cpus_open(struct perf_cpus *cpus, pid_t target, uint64_t buffer_bytes,
 		   const char **ret_step);
+/* Likewise; into the rings goes what any process maps, starts and ends (needs CAP_PERFMON). */
+int perf_cpus_open_sideband(struct perf_cpus *cpus, pid_t target, uint64_t buffer_bytes,
+			    const char **ret_step);
 void perf_cpus_close(struct perf_cpus *cpus);
 
 #endif

@@ -8,8 +8,8 @@
 #include "reader/source/perf_attr.h"
 #include "reader/source/perf_cpus.h"
 #include "reader/source/perf_record.h"
+#include "reader/source/perf_threads.h"
 #include "reader/source/source.h"
-#include "reader/util/arena.h"
 #include "reader/util/vec.h"
 
 struct perf_counter {
@@ -24,8 +24,7 @@ struct perf_set {
 	VEC(struct perf_counter) counters;
 	uint32_t threads_opened;
 	uint32_t threads_not_opened;
-	VEC(const char *) notes;
-	struct arena arena; /* of the notes */
+	struct perf_notes notes;
 };
 
 /* Both are zero-initialised by the caller, and closed by it also after a failure. */

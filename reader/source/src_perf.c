@@ -52,8 +52,8 @@ static int src_perf_open(const struct source_config *config, struct source **ret
 	}
 	perf->polls = mem_array(1 + perf->set.cpus.list.count, sizeof(*perf->polls));
 	for (size_t i = 0; i < perf->set.cpus.list.count; i++)
-		perf->polls[1 + i] = (struct pollfd){
-			.fd = perf->set.cpus.list.items[i].leader_fd, .events = POLLIN};
+		perf->polls[1 + i] = (struct pollfd){.fd = perf->set.cpus.list.items[i].leader_fd,
+						     .events = POLLIN};
 	*ret_source = &perf->base;
 	return 0;
 }
@@ -149,20 +149,15 @@ static void src_perf_describe(const struct source *source, struct arena *arena,
 			      struct source_facts *ret_facts)
 {
 	const struct src_perf *perf = (const struct src_perf *)source;
-	size_t count = perf->set.notes.count;
-	const char **notes = arena_alloc(arena, (count + 1) * sizeof(*notes));
 
-	for (size_t i = 0; i < count; i++)
-		notes[i] = arena_strdup(arena, perf->set.notes.items[i]);
 	*ret_facts = (struct source_facts){
 		.name = "perf",
 		.stacks = perf->config.stack_bytes ? "unwind tables" : "frame pointers",
 		.user_time_only = !perf->set.plan.with_kernel,
-		.notes = notes,
-		.note_count = count,
 		.buffer_bytes = perf->set.cpus.got_bytes,
 		.threads_opened = perf->set.threads_opened,
 	};
+	perf_notes_copy(&perf->set.notes, arena, ret_facts);
 }
 
 const struct source_ops source_perf = {

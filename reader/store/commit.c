@@ -182,13 +182,13 @@ static int write_row(struct store *store, int64_t checkpoint, const struct delta
 		     struct err *err)
 {
 	int64_t count = (int64_t)row->count, kernel = (int64_t)row->kernel_count,
-		value = (int64_t)row->value;
+		value = (int64_t)row->value, run = (int64_t)row->run_ns;
 	int ret = write_ints(store, WRITE_SAMPLE, err, checkpoint, row->event_index, row->thread.v,
-			     row->stack.v, count, kernel, value);
+			     row->stack.v, row->kind, count, kernel, value, run);
 
 	if (ret == 0)
 		ret = write_ints(store, WRITE_TOTAL, err, row->event_index, row->thread.v,
-				 row->stack.v, count, kernel, value);
+				 row->stack.v, row->kind, count, kernel, value, run);
 	rollup_add(&store->rollup, row);
 	return ret;
 }
@@ -231,6 +231,18 @@ static int write_losses(struct store *store, const struct losses *losses, struct
 	return ret;
 }
 
+static int write_steps(struct store *store, const struct delta *delta, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < delta->step_count && ret == 0; i++) {
+		const struct delta_step *step = &delta->steps[i];
+
+		ret = write_step(store, step->time_ns, step->signal, step->mode, step->reason, err);
+	}
+	return ret;
+}
+
 static int write_delta(struct store *store, const struct delta *delta, struct err *err)
 {
 	int64_t checkpoint = (int64_t)store->checkpoint_base + delta->checkpoint;
@@ -253,6 +265,8 @@ static int write_delta(struct store *store, const struct delta *delta, struct er
 		ret = rollup_end_checkpoint(&store->rollup, (uint32_t)checkpoint, err);
 	if (ret == 0)
 		ret = write_losses(store, &delta->losses, err);
+	if (ret == 0)
+		ret = write_steps(store, delta, err);
 	store->last_checkpoint = delta->checkpoint;
 	store->duration_ns = delta->end_ns;
 	return ret;

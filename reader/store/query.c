@@ -108,8 +108,8 @@ static int refuse_sql(struct store_reader *reader, const struct refusal *refusal
 	}
 	str_add_scrubbed(&why, sqlite3_errmsg(reader->sql.db));
 	err_set(err, ERR_USAGE, -EINVAL, "The SQL is not valid: %s.", str_text(&why));
-	err_remedy(err, "Tables to begin with: meta, checkpoints, cpu_samples, symbols, "
-			"heap_samples.");
+	err_remedy(err, "Tables to begin with: meta, checkpoints, cpu_samples, wait_samples, "
+			"symbols, heap_samples.");
 	str_done(&why);
 	return -EINVAL;
 }

@@ -203,14 +203,14 @@ int store_reader_snapshot(struct store_reader *reader, struct store_window windo
 	return 0;
 }
 
-/* The samples of the event that stands for CPU time, else of the first. */
+/* The samples of the event that stands for CPU time, else of the first. Waits are no samples. */
 static int sum_samples(struct store_reader *reader, struct store_summary *summary, struct err *err)
 {
 	int64_t samples;
 	int ret =
 		sql_get_int(&reader->sql,
 			    "SELECT SUM(count) FROM totals WHERE event_id = (SELECT id FROM events "
-			    "ORDER BY is_cpu DESC, id LIMIT 1)",
+			    "WHERE name <> 'wait-time' ORDER BY is_cpu DESC, id LIMIT 1)",
 			    0, &samples, err);
 
 	if (ret < 0)

@@ -160,9 +160,7 @@ static int write_steps(struct store *store, const struct store_recording *record
 		       struct err *err)
 {
 	static const char *const signals[] = {"cpu", "heap", "wait"};
-	OWN(own_statement) sqlite3_stmt *insert = NULL;
-	int ret = sql_prepare(&store->sql, "INSERT INTO steps VALUES(?, ?, ?, ?, ?)", false,
-			      &insert, err);
+	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals) && ret == 0; i++) {
 		char mode_key[FMT_MAX], reason_key[FMT_MAX];
@@ -172,14 +170,8 @@ static int write_steps(struct store *store, const struct store_recording *record
 		snprintf(reason_key, sizeof(reason_key), "%s_source_reason", signals[i]);
 		mode = fact_value(recording->facts, recording->fact_count, mode_key);
 		reason = fact_value(recording->facts, recording->fact_count, reason_key);
-		if (!*mode)
-			continue;
-		sqlite3_bind_int64(insert, 1, store->recording);
-		sqlite3_bind_int64(insert, 2, (int64_t)(store->offset_ns / NS_PER_MS));
-		sqlite3_bind_text(insert, 3, signals[i], -1, SQLITE_STATIC);
-		sqlite3_bind_text(insert, 4, mode, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_text(insert, 5, reason, -1, SQLITE_TRANSIENT);
-		ret = sql_run(&store->sql, insert, err);
+		if (*mode)
+			ret = write_step(store, 0, signals[i], mode, reason, err);
 	}
 	return ret;
 }

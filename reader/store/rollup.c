@@ -17,7 +17,7 @@ int rollup_init(struct rollup *rollup, struct sql *sql, struct err *err)
 			  &rollup->insert_span, err);
 	if (ret < 0)
 		return ret;
-	return sql_prepare(sql, "INSERT INTO rollups VALUES(?, ?, ?, ?, ?, ?, ?)", true,
+	return sql_prepare(sql, "INSERT INTO rollups VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", true,
 			   &rollup->insert_row, err);
 }
 
@@ -25,16 +25,20 @@ static int load_rows(struct rollup *rollup, int64_t after, struct err *err)
 {
 	OWN(own_statement) sqlite3_stmt *rows = NULL;
 	int ret = sql_prepare(rollup->sql,
-			      "SELECT event_id, thread_id, stack_id, count, kernel_count, value "
-			      "FROM samples WHERE checkpoint_id > ?",
+			      "SELECT event_id, thread_id, stack_id, kind, count, kernel_count, "
+			      "value, run_ns FROM samples WHERE checkpoint_id > ?",
 			      false, &rows, err);
 
 	if (ret == 0)
 		sqlite3_bind_int64(rows, 1, after);
 	while (ret == 0 && (ret = sql_step(rollup->sql, rows, err)) > 0) {
-		struct delta_row row = {.count = (uint64_t)sqlite3_column_int64(rows, 3),
-					.kernel_count = (uint64_t)sqlite3_column_int64(rows, 4),
-					.value = (uint64_t)sqlite3_column_int64(rows, 5)};
+		struct delta_row row = {
+			.kind = (enum wait_kind)sqlite3_column_int(rows, 3),
+			.count = (uint64_t)sqlite3_column_int64(rows, 4),
+			.kernel_count = (uint64_t)sqlite3_column_int64(rows, 5),
+			.value = (uint64_t)sqlite3_column_int64(rows, 6),
+			.run_ns = (uint64_t)sqlite3_column_int64(rows, 7),
+		};
 
 		row.event_index = (uint32_t)sqlite3_column_int64(rows, 0);
 		row.thread.v = (uint32_t)sqlite3_column_int64(rows, 1);
@@ -88,7 +92,9 @@ static int compare_rows(const void *left, const void *right)
 		return a->event_index < b->event_index ? -1 : 1;
 	if (a->thread.v != b->thread.v)
 		return a->thread.v < b->thread.v ? -1 : 1;
-	return (a->stack.v > b->stack.v) - (a->stack.v < b->stack.v);
+	if (a->stack.v != b->stack.v)
+		return a->stack.v < b->stack.v ? -1 : 1;
+	return (a->kind > b->kind) - (a->kind < b->kind);
 }
 
 void rollup_sort(struct delta_row *rows, size_t count)
@@ -113,12 +119,13 @@ static int write_span(struct rollup *rollup, uint32_t last_checkpoint, struct er
 	rows = mem_copy(unsorted, count * sizeof(*rows));
 	rollup_sort(rows, count);
 	for (size_t i = 0; i < count && ret == 0; i++)
-		ret = sql_run_ints(rollup->sql, rollup->insert_row,
-				   (const int64_t[]){span, rows[i].event_index, rows[i].thread.v,
-						     rows[i].stack.v, (int64_t)rows[i].count,
-						     (int64_t)rows[i].kernel_count,
-						     (int64_t)rows[i].value},
-				   7, err);
+		ret = sql_run_ints(
+			rollup->sql, rollup->insert_row,
+			(const int64_t[]){span, rows[i].event_index, rows[i].thread.v,
+					  rows[i].stack.v, rows[i].kind, (int64_t)rows[i].count,
+					  (int64_t)rows[i].kernel_count, (int64_t)rows[i].value,
+					  (int64_t)rows[i].run_ns},
+			9, err);
 	return ret;
 }
 

@@ -2,7 +2,7 @@
 -- file from other programs'). Every change here raises STORE_VERSION and adds a step to migrate.c.
 --
 -- Stable for users, with any sqlite3 and no function of ours: meta, checkpoints (id, timestamp_ms),
--- cpu_samples, symbols, heap_samples. The other tables may change with the version.
+-- cpu_samples, wait_samples, symbols, heap_samples. The other tables may change with the version.
 --
 -- Time. A file holds one recording or several appended ones. Recorded time starts at 0 with the first
 -- and goes on with the next: gaps between recordings do not count. recordings.offset_ns is where one
@@ -11,7 +11,7 @@
 -- Ids are positive and ascending in the order of insertion, so parent_id < id in nodes. Module 0 is
 -- the unknown module. 64-bit addresses are stored as SQLite's signed integers, bit for bit.
 --
--- addr, the key between cpu_samples, heap_samples and symbols, is a positive number that stays the
+-- addr, the key between cpu_samples, wait_samples, heap_samples and symbols, is a positive number that stays the
 -- same for the life of the file:
 --   frame     module_id << 48 | vaddr, where module_id < 16384 and vaddr < 2^48 and the two are not
 --             both 0; else 3 << 61 | frame id
@@ -124,26 +124,34 @@ CREATE TABLE stacks(
 	addr INTEGER NOT NULL);
 CREATE INDEX stacks_uncharged ON stacks(id) WHERE charged_location_id IS NULL;
 
--- count: samples; kernel_count: of these in the kernel; value: their sum in the event's unit.
+-- count: samples, waits where the event is wait-time; kernel_count: of these in the kernel; value:
+-- their sum in the event's unit. kind: why a thread waited, 0 no wait, 1 other, 2 run queue, 3 lock,
+-- 4 sleep, 5 io, 6 poll, 7 fault, 8 child; run_ns: how long the thread ran before these waits. Both
+-- are 0 for every other event. A wait that goes on has a value and no count yet; a thread that ran,
+-- ended and did not wait has neither, of kind 0.
 CREATE TABLE samples(
 	checkpoint_id INTEGER NOT NULL,
 	event_id INTEGER NOT NULL,
 	thread_id INTEGER NOT NULL,
 	stack_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
 	count INTEGER NOT NULL,
 	kernel_count INTEGER NOT NULL,
 	value INTEGER NOT NULL,
-	PRIMARY KEY(checkpoint_id, event_id, thread_id, stack_id)) WITHOUT ROWID;
+	run_ns INTEGER NOT NULL,
+	PRIMARY KEY(checkpoint_id, event_id, thread_id, stack_id, kind)) WITHOUT ROWID;
 
 -- samples without the checkpoint: of the whole file, and of each full run of 60 checkpoints.
 CREATE TABLE totals(
 	event_id INTEGER NOT NULL,
 	thread_id INTEGER NOT NULL,
 	stack_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
 	count INTEGER NOT NULL,
 	kernel_count INTEGER NOT NULL,
 	value INTEGER NOT NULL,
-	PRIMARY KEY(event_id, thread_id, stack_id)) WITHOUT ROWID;
+	run_ns INTEGER NOT NULL,
+	PRIMARY KEY(event_id, thread_id, stack_id, kind)) WITHOUT ROWID;
 CREATE TABLE rollup_spans(
 	id INTEGER PRIMARY KEY,
 	first_checkpoint_id INTEGER NOT NULL,
@@ -153,10 +161,12 @@ CREATE TABLE rollups(
 	event_id INTEGER NOT NULL,
 	thread_id INTEGER NOT NULL,
 	stack_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
 	count INTEGER NOT NULL,
 	kernel_count INTEGER NOT NULL,
 	value INTEGER NOT NULL,
-	PRIMARY KEY(span_id, event_id, thread_id, stack_id)) WITHOUT ROWID;
+	run_ns INTEGER NOT NULL,
+	PRIMARY KEY(span_id, event_id, thread_id, stack_id, kind)) WITHOUT ROWID;
 
 -- What is missing, by cause.
 CREATE TABLE losses(
@@ -165,7 +175,8 @@ CREATE TABLE losses(
 	count INTEGER NOT NULL,
 	PRIMARY KEY(recording_id, cause)) WITHOUT ROWID;
 
--- From when on a signal (cpu, heap, wait) came from which source, and why.
+-- From when on a signal (cpu, heap, wait) came from which source, and why. The first of a recording
+-- names the source, those that follow how it went on.
 CREATE TABLE steps(
 	recording_id INTEGER NOT NULL,
 	timestamp_ms INTEGER NOT NULL,
@@ -191,6 +202,21 @@ JOIN checkpoints c ON c.recording_id = r.id
 JOIN samples s ON s.checkpoint_id = c.id AND s.event_id = r.cpu_event_id
 JOIN stacks k ON k.id = s.stack_id
 GROUP BY s.checkpoint_id, s.thread_id, k.addr;
+
+-- One row a (checkpoint, thread, addr, kind). kind is the name of it: '' where a thread ran until it
+-- ended, which is no wait.
+CREATE VIEW wait_samples(checkpoint_id, thread_id, addr, kind, waits, wait_ns, run_ns) AS
+SELECT s.checkpoint_id, s.thread_id, k.addr,
+	CASE s.kind WHEN 0 THEN '' WHEN 1 THEN 'other' WHEN 2 THEN 'run queue' WHEN 3 THEN 'lock'
+		WHEN 4 THEN 'sleep' WHEN 5 THEN 'io' WHEN 6 THEN 'poll' WHEN 7 THEN 'fault'
+		WHEN 8 THEN 'child' END,
+	SUM(s.count), SUM(s.value), SUM(s.run_ns)
+FROM events e
+JOIN checkpoints c
+JOIN samples s ON s.checkpoint_id = c.id AND s.event_id = e.id
+JOIN stacks k ON k.id = s.stack_id
+WHERE e.name = 'wait-time'
+GROUP BY s.checkpoint_id, s.thread_id, k.addr, s.kind;
 
 -- Exactly one row an addr: the locations; the frames that uncharged stacks stand on, by what is known
 -- of them; and the stack that has no frame.

@@ -6,6 +6,7 @@
 #include "reader/core/event_kind.h"
 #include "reader/store/address.h"
 #include "reader/store/read.h"
+#include "reader/util/clock.h"
 #include "reader/util/mem.h"
 
 /* Moves what was gathered into the snapshot. */
@@ -355,11 +356,32 @@ static int load_losses(struct load *load)
 	return load_end(&rows);
 }
 
+static int load_steps(struct load *load)
+{
+	VEC(struct snapshot_step) steps = {0};
+	struct load_rows rows;
+
+	load_begin(load, &rows, "steps",
+		   "SELECT recording_id, timestamp_ms, signal, mode, reason FROM steps "
+		   "ORDER BY recording_id, timestamp_ms, signal");
+	while (load_next(&rows)) {
+		struct snapshot_step *step = vec_add(&steps);
+
+		step->recording = load_reference(&rows, 0, &load->recordings);
+		step->time_ns = load_number(&rows, 1, INT64_MAX / NS_PER_MS) * NS_PER_MS;
+		step->signal = load_text(&rows, 2);
+		step->mode = load_text(&rows, 3);
+		step->reason = load_text(&rows, 4);
+	}
+	KEEP(load, steps, step_count, steps);
+	return load_end(&rows);
+}
+
 int load_tables(struct load *load)
 {
 	static int (*const parts[])(struct load * load) = {
-		load_meta,  load_recordings, load_events, load_threads, load_modules,
-		load_texts, load_places,     load_nodes,  load_stacks,	load_losses,
+		load_meta,   load_recordings, load_events, load_threads, load_modules, load_texts,
+		load_places, load_nodes,      load_stacks, load_losses,	 load_steps,
 	};
 	const char *version;
 	int ret = 0;

@@ -14,7 +14,7 @@ struct run {
 struct counts {
 	struct load *load;
 	struct aggregate *aggregate;
-	uint64_t count, value; /* of all rows: where these do not overflow, no sum does */
+	uint64_t count, value, run_ns; /* of all rows: where these do not overflow, no sum does */
 };
 
 int load_checkpoints(struct load *load)
@@ -45,11 +45,14 @@ static bool add_row(struct counts *counts, struct load_rows *rows)
 
 	row.thread.v = load_reference(rows, 1, &load->threads);
 	row.stack.v = load_reference(rows, 2, &load->stacks);
-	row.count = load_number(rows, 3, INT64_MAX);
-	row.kernel_count = load_number(rows, 4, row.count);
-	row.value = load_number(rows, 5, INT64_MAX);
+	row.kind = (enum wait_kind)load_number(rows, 3, WAIT_KINDS - 1);
+	row.count = load_number(rows, 4, INT64_MAX);
+	row.kernel_count = load_number(rows, 5, row.count);
+	row.value = load_number(rows, 6, INT64_MAX);
+	row.run_ns = load_number(rows, 7, INT64_MAX);
 	if (__builtin_add_overflow(counts->count, row.count, &counts->count) ||
-	    __builtin_add_overflow(counts->value, row.value, &counts->value))
+	    __builtin_add_overflow(counts->value, row.value, &counts->value) ||
+	    __builtin_add_overflow(counts->run_ns, row.run_ns, &counts->run_ns))
 		load_damaged(rows, "a number is out of range");
 	if (rows->ret < 0)
 		return false;
@@ -71,7 +74,7 @@ static int add_rows(struct counts *counts, const char *table, const char *sql,
 	return load_end(&rows);
 }
 
-#define COLUMNS "event_id, thread_id, stack_id, count, kernel_count, value"
+#define COLUMNS "event_id, thread_id, stack_id, kind, count, kernel_count, value, run_ns"
 
 static int add_totals(struct counts *counts)
 {
@@ -164,9 +167,16 @@ int load_counts(struct load *load, struct store_window window)
 	sums = aggregate_rows(counts.aggregate, &count);
 	rows = arena_alloc(&snapshot->arena, count * sizeof(*rows));
 	for (size_t i = 0; i < count; i++)
-		rows[i] = (struct snapshot_row){sums[i].event_index,  sums[i].thread.v,
-						sums[i].stack.v,      sums[i].count,
-						sums[i].kernel_count, sums[i].value};
+		rows[i] = (struct snapshot_row){
+			.event = sums[i].event_index,
+			.thread = sums[i].thread.v,
+			.stack = sums[i].stack.v,
+			.kind = sums[i].kind,
+			.count = sums[i].count,
+			.kernel_count = sums[i].kernel_count,
+			.value = sums[i].value,
+			.run_ns = sums[i].run_ns,
+		};
 	snapshot->rows = rows;
 	snapshot->row_count = count;
 	aggregate_free(counts.aggregate);

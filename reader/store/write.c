@@ -7,6 +7,7 @@
 
 #include "reader/store/migrate.h"
 #include "reader/store/schema.h"
+#include "reader/util/clock.h"
 #include "reader/util/mem.h"
 #include "reader/util/own.h"
 
@@ -17,11 +18,15 @@ static const char *const texts[WRITE_STATEMENTS] = {
 	[WRITE_NODE] = "INSERT INTO nodes VALUES(?, NULLIF(?, 0), ?)",
 	[WRITE_STACK] = "INSERT INTO stacks VALUES(?1, NULLIF(?2, 0), ?3, ?3, NULL, NULL, ?4)",
 	[WRITE_CHECKPOINT] = "INSERT INTO checkpoints VALUES(?, ?, ?, ?, ?, ?)",
-	[WRITE_SAMPLE] = "INSERT INTO samples VALUES(?, ?, ?, ?, ?, ?, ?)",
-	[WRITE_TOTAL] = "INSERT INTO totals VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-			"count = count + excluded.count, "
-			"kernel_count = kernel_count + excluded.kernel_count, "
-			"value = value + excluded.value",
+	[WRITE_SAMPLE] = "INSERT INTO samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[WRITE_TOTAL] =
+		"INSERT INTO totals VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+		"count = count + excluded.count, "
+		"kernel_count = kernel_count + excluded.kernel_count, "
+		"value = value + excluded.value, run_ns = run_ns + excluded.run_ns",
+	/* Of two steps in one millisecond the later one holds. */
+	[WRITE_STEP] = "INSERT INTO steps VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+		       "mode = excluded.mode, reason = excluded.reason",
 	[WRITE_LOSS] = "INSERT OR REPLACE INTO losses VALUES(?, ?, ?)",
 	[WRITE_DURATION] = "UPDATE recordings SET duration_ns = ?2, is_finished = ?3 WHERE id = ?1",
 	[WRITE_META] = "INSERT OR REPLACE INTO meta VALUES(?, ?)",
@@ -89,6 +94,19 @@ int write_meta(struct store *store, const char *key, const char *value, struct e
 
 	sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_text(statement, 2, value, -1, SQLITE_TRANSIENT);
+	return sql_run(&store->sql, statement, err);
+}
+
+int write_step(struct store *store, uint64_t time_ns, const char *signal, const char *mode,
+	       const char *reason, struct err *err)
+{
+	sqlite3_stmt *statement = store->statements[WRITE_STEP];
+
+	sqlite3_bind_int64(statement, 1, store->recording);
+	sqlite3_bind_int64(statement, 2, (int64_t)((store->offset_ns + time_ns) / NS_PER_MS));
+	sqlite3_bind_text(statement, 3, signal, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(statement, 4, mode, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(statement, 5, reason, -1, SQLITE_TRANSIENT);
 	return sql_run(&store->sql, statement, err);
 }
 

@@ -25,6 +25,7 @@ enum write_statement {
 	WRITE_CHECKPOINT,
 	WRITE_SAMPLE,
 	WRITE_TOTAL,
+	WRITE_STEP,
 	WRITE_LOSS,
 	WRITE_DURATION,
 	WRITE_META,
@@ -76,6 +77,9 @@ int write_begin(struct store *store, struct err *err);
 int write_end(struct store *store, struct err *err);
 void write_roll_back(struct store *store);
 int write_meta(struct store *store, const char *key, const char *value, struct err *err);
+/* time_ns: since the recording began. */
+int write_step(struct store *store, uint64_t time_ns, const char *signal, const char *mode,
+	       const char *reason, struct err *err);
 /* "FILE is full": no id is left. */
 int write_no_ids(struct store *store, struct err *err);
 

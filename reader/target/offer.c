@@ -1,8 +1,8 @@
 #include "reader/target/offer.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "reader/target/proc.h"
 #include "reader/util/own.h"
@@ -10,19 +10,6 @@
 static const char NOT_YET[] = "not in this version";
 
 const char *const offer_signal_names[OFFER_SIGNALS] = {"cpu", "wait", "heap"};
-
-static const char *bpf_here(const struct permit *permit)
-{
-	bool is_admin = permit_has(permit, CAP_SYS_ADMIN);
-
-	if (!permit->has_btf)
-		return "no BTF in this kernel";
-	if (!is_admin && !permit_has(permit, CAP_BPF))
-		return "needs CAP_BPF";
-	if (!is_admin && !permit_has(permit, CAP_PERFMON))
-		return "needs CAP_PERFMON";
-	return "allowed";
-}
 
 /* The kernel's own verdict: mem opens for who may attach. */
 static const char *ptrace_here(const struct permit *permit, const struct target *target)
@@ -40,8 +27,27 @@ static const char *ptrace_here(const struct permit *permit, const struct target 
 	return "needs CAP_SYS_PTRACE";
 }
 
-void offers_list(const struct permit *permit, const struct target *target, enum permit_answer perf,
-		 enum offer_agent agent, struct offer offers[OFFER_SOURCES])
+static void fill(struct offer *offer, enum offer_signal signal, const char *text, bool is_taken)
+{
+	snprintf(offer->signals[signal].text, sizeof(offer->signals[signal].text), "%s", text);
+	offer->signals[signal].is_taken = is_taken;
+}
+
+static void offer_bpf(const struct offer_answers *answers, struct offer *offer)
+{
+	char text[OFFER_TEXT_MAX] = "no";
+
+	offer->here = answers->is_bpf_allowed ? "allowed" : "refused";
+	if (answers->is_bpf_allowed)
+		snprintf(text, sizeof(text), "yes");
+	else if (answers->bpf_missing)
+		snprintf(text, sizeof(text), "no: %s", answers->bpf_missing);
+	fill(offer, OFFER_CPU, text, answers->is_bpf_allowed);
+	fill(offer, OFFER_WAIT, answers->is_bpf_allowed ? "yes" : "no", answers->is_bpf_allowed);
+}
+
+void offers_list(const struct permit *permit, const struct target *target,
+		 const struct offer_answers *answers, struct offer offers[OFFER_SOURCES])
 {
 	static const char *const perf_cpu[] = {
 		[PERMIT_YES] = "yes",
@@ -62,17 +68,17 @@ void offers_list(const struct permit *permit, const struct target *target, enum 
 	for (int i = 0; i < OFFER_SOURCES; i++) {
 		offers[i] = (struct offer){0};
 		for (int j = 0; j < OFFER_SIGNALS; j++)
-			offers[i].signals[j].text = NOT_YET;
+			fill(&offers[i], j, NOT_YET, false);
 	}
 	offers[OFFER_AGENT].source = "agent";
-	offers[OFFER_AGENT].signals[OFFER_WAIT].text = "never"; /* the agent sees no waiting */
-	offers[OFFER_AGENT].here = target ? agent_here[agent] : "depends on the target";
+	fill(&offers[OFFER_AGENT], OFFER_WAIT, "never", false); /* the agent sees no waiting */
+	offers[OFFER_AGENT].here = target ? agent_here[answers->agent] : "depends on the target";
 	offers[OFFER_BPF].source = "bpf";
-	offers[OFFER_BPF].here = bpf_here(permit);
+	offer_bpf(answers, &offers[OFFER_BPF]);
 	offers[OFFER_PERF].source = "perf";
-	offers[OFFER_PERF].signals[OFFER_CPU].text = perf_cpu[perf];
-	offers[OFFER_PERF].signals[OFFER_CPU].is_taken = perf != PERMIT_NO;
-	offers[OFFER_PERF].here = perf_here[perf];
+	fill(&offers[OFFER_PERF], OFFER_CPU, perf_cpu[answers->perf],
+	     answers->perf != PERMIT_NO && !answers->is_bpf_allowed);
+	offers[OFFER_PERF].here = perf_here[answers->perf];
 	offers[OFFER_PTRACE].source = "ptrace";
 	offers[OFFER_PTRACE].here = ptrace_here(permit, target);
 }

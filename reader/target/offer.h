@@ -14,17 +14,27 @@ enum offer_agent { OFFER_AGENT_UNKNOWN, OFFER_AGENT_ABSENT, OFFER_AGENT_LOADED }
 /* Stable names: JSON. */
 extern const char *const offer_signal_names[OFFER_SIGNALS];
 
+enum { OFFER_TEXT_MAX = 64 };
+
 struct offer {
 	const char *source; /* "perf" */
 	struct {
-		const char *text; /* "yes, user time only" */
-		bool is_taken;	  /* what rsprof would take for this signal */
+		char text[OFFER_TEXT_MAX]; /* "yes, user time only" */
+		bool is_taken;		   /* what rsprof would take for this signal */
 	} signals[OFFER_SIGNALS];
 	const char *here; /* what machine and target allow, whether this version uses it or not */
 };
 
-/* target may be NULL; perf is permit_perf's answer for it. */
-void offers_list(const struct permit *permit, const struct target *target, enum permit_answer perf,
-		 enum offer_agent agent, struct offer offers[OFFER_SOURCES]);
+/* What was found out by asking. */
+struct offer_answers {
+	enum permit_answer perf; /* permit_perf's */
+	bool is_bpf_allowed;
+	const char *bpf_missing; /* where it is not: in short, or NULL */
+	enum offer_agent agent;
+};
+
+/* target may be NULL; the texts are constant, or those of answers. */
+void offers_list(const struct permit *permit, const struct target *target,
+		 const struct offer_answers *answers, struct offer offers[OFFER_SOURCES]);
 
 #endif

@@ -112,3 +112,18 @@ bool permit_has(const struct permit *permit, int capability)
 {
 	return capability >= 0 && capability < 64 && (permit->capabilities >> capability & 1);
 }
+
+const char *permit_bpf_missing(const struct permit *permit)
+{
+	bool is_admin = permit_has(permit, CAP_SYS_ADMIN);
+	bool has_bpf = is_admin || permit_has(permit, CAP_BPF);
+	bool has_perfmon = is_admin || permit_has(permit, CAP_PERFMON);
+
+	if (!has_bpf && !has_perfmon)
+		return "needs CAP_BPF and CAP_PERFMON";
+	if (!has_bpf)
+		return "needs CAP_BPF";
+	if (!has_perfmon)
+		return "needs CAP_PERFMON";
+	return permit->has_btf ? NULL : "no BTF in this kernel";
+}

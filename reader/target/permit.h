@@ -24,6 +24,10 @@ struct permit {
 void permit_read(struct permit *permit);
 bool permit_has(const struct permit *permit, int capability); /* CAP_… */
 
+/* What whoever loads BPF programs needs and is not here, in short: "needs CAP_BPF and CAP_PERFMON".
+ * A constant string; NULL where nothing is known to be missing. */
+const char *permit_bpf_missing(const struct permit *permit);
+
 enum permit_answer {
 	PERMIT_YES,
 	PERMIT_USER_ONLY, /* user time only */

@@ -80,29 +80,66 @@ static int give(const struct file *file, const struct unwind_table **ret_table)
 	return file->error;
 }
 
+static int read_key(int fd, struct key *ret_key)
+{
+	int ret;
+
+	memset(ret_key, 0, sizeof(*ret_key));
+	ret = read_stat(fd, ret_key);
+	/* What is no ELF file has no build-id either. */
+	if (!ret)
+		(void)elf_frames_build_id(fd, &ret_key->build_id);
+	return ret;
+}
+
+/* The file with that key, or NULL and the hash under which it is to be kept. */
+static const struct file *find_file(const struct unwind_cache *cache, const struct key *key,
+				    uint64_t *ret_hash)
+{
+	uint64_t hash = hash_bytes(key, sizeof(*key));
+	uint32_t number;
+
+	while ((number = u64_map_get(&cache->by_hash, hash)) != UINT32_MAX) {
+		const struct file *known = &cache->files.items[number];
+
+		if (memcmp(&known->key, key, sizeof(*key)) == 0)
+			return known;
+		hash++;
+	}
+	*ret_hash = hash;
+	return NULL;
+}
+
+int unwind_cache_find(const struct unwind_cache *cache, int fd,
+		      const struct unwind_table **ret_table)
+{
+	const struct file *known;
+	struct key key;
+	uint64_t hash;
+	int ret = read_key(fd, &key);
+
+	if (ret)
+		return ret;
+	known = find_file(cache, &key, &hash);
+	return known ? give(known, ret_table) : -ENOENT;
+}
+
 int unwind_cache_get(struct unwind_cache *cache, int fd, const struct unwind_table **ret_table)
 {
+	const struct file *known;
 	struct file file;
 	struct key after;
 	uint64_t hash;
-	uint32_t number;
 	int ret;
 
 	memset(&file, 0, sizeof(file));
 	memset(&after, 0, sizeof(after));
-	ret = read_stat(fd, &file.key);
+	ret = read_key(fd, &file.key);
 	if (ret)
 		return ret;
-	/* What is no ELF file has no build-id either. */
-	(void)elf_frames_build_id(fd, &file.key.build_id);
-	hash = hash_bytes(&file.key, sizeof(file.key));
-	while ((number = u64_map_get(&cache->by_hash, hash)) != UINT32_MAX) {
-		const struct file *known = &cache->files.items[number];
-
-		if (memcmp(&known->key, &file.key, sizeof(file.key)) == 0)
-			return give(known, ret_table);
-		hash++;
-	}
+	known = find_file(cache, &file.key, &hash);
+	if (known)
+		return give(known, ret_table);
 	if (cache->files.count == UNWIND_CACHE_FILES_MAX) {
 		cache->full_count++;
 		return -ENOSPC;

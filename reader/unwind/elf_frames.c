@@ -7,84 +7,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reader/unwind/elf_bytes.h"
 #include "reader/util/mem.h"
 
 /* Not in every <elf.h>: .eh_frame by some assemblers. */
 #define SECTION_TYPE_UNWIND 0x70000001
-
-struct file {
-	int fd;
-	uint64_t size;
-	Elf64_Ehdr header;
-	Elf64_Phdr *segments;
-	size_t segment_count;
-};
-
-static int read_bytes(const struct file *file, void *into, uint64_t count, uint64_t offset)
-{
-	char *at = into;
-
-	if (offset > file->size || count > file->size - offset)
-		return -EBADMSG;
-	while (count) {
-		ssize_t got = pread(file->fd, at, count, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			return -EBADMSG;
-		at += got;
-		offset += (uint64_t)got;
-		count -= (uint64_t)got;
-	}
-	return 0;
-}
-
-static int open_file(int fd, struct file *ret_file)
-{
-	struct file file = {.fd = fd};
-	struct stat status;
-	int ret;
-
-	if (fstat(fd, &status) != 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode))
-		return -ENOEXEC;
-	file.size = (uint64_t)status.st_size;
-	ret = read_bytes(&file, &file.header, sizeof(file.header), 0);
-	if (ret == -EBADMSG || (!ret && memcmp(file.header.e_ident, ELFMAG, SELFMAG) != 0))
-		return -ENOEXEC;
-	if (ret)
-		return ret;
-	if (file.header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    file.header.e_ident[EI_DATA] != ELFDATA2LSB || file.header.e_machine != EM_X86_64)
-		return -ENOTSUP;
-	if (file.header.e_type != ET_EXEC && file.header.e_type != ET_DYN)
-		return -ENOTSUP;
-	if (!file.header.e_phnum || file.header.e_phentsize != sizeof(Elf64_Phdr))
-		return -EBADMSG;
-	if (file.header.e_phnum > UNWIND_SEGMENTS_MAX)
-		return -EFBIG;
-	file.segment_count = file.header.e_phnum;
-	file.segments = mem_array(file.segment_count, sizeof(*file.segments));
-	ret = read_bytes(&file, file.segments, file.segment_count * sizeof(*file.segments),
-			 file.header.e_phoff);
-	if (ret) {
-		free(file.segments);
-		return ret;
-	}
-	*ret_file = file;
-	return 0;
-}
 
 static bool is_code(const Elf64_Phdr *segment)
 {
 	return segment->p_type == PT_LOAD && (segment->p_flags & PF_X) && segment->p_filesz;
 }
 
-static int read_text(const struct file *file, struct elf_frames *frames)
+static int read_text(const struct elf_bytes *file, struct elf_frames *frames)
 {
 	frames->text_start = UINT64_MAX;
 	for (size_t i = 0; i < file->segment_count; i++) {
@@ -110,8 +44,8 @@ static int read_text(const struct file *file, struct elf_frames *frames)
 	return 0;
 }
 
-static int copy_section(const struct file *file, uint64_t offset, uint64_t size, uint64_t vaddr,
-			bool is_debug_frame, struct ehframe_section *ret_section)
+static int copy_section(const struct elf_bytes *file, uint64_t offset, uint64_t size,
+			uint64_t vaddr, bool is_debug_frame, struct ehframe_section *ret_section)
 {
 	uint8_t *bytes;
 	int ret;
@@ -124,7 +58,7 @@ static int copy_section(const struct file *file, uint64_t offset, uint64_t size,
 	if (offset > file->size || size > file->size - offset)
 		return -EBADMSG;
 	bytes = mem_alloc(size);
-	ret = read_bytes(file, bytes, size, offset);
+	ret = elf_bytes_read(file, bytes, size, offset);
 	if (ret) {
 		free(bytes);
 		return ret;
@@ -133,8 +67,68 @@ static int copy_section(const struct file *file, uint64_t offset, uint64_t size,
 	return 0;
 }
 
+/* At the pattern, whose zeros are any byte; advances *at over it. */
+static bool is_next(const uint8_t *code, size_t size, const uint8_t *pattern, size_t length,
+		    size_t *at)
+{
+	if (length > size - *at)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (pattern[i] && code[*at + i] != pattern[i])
+			return false;
+	}
+	*at += length;
+	return true;
+}
+
+static void read_bare_code(const struct elf_bytes *file, uint64_t vaddr, struct elf_frames *frames)
+{
+	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+	static const uint8_t push[] = {0x48, 0x83, 0xec, 0x08}; /* sub $8,%rsp */
+	/* mov __gmon_start__@GOT(%rip),%rax; test %rax,%rax; je +2; call *%rax */
+	static const uint8_t call[] = {0x48, 0x8b, 0x05, 0,    0,    0,	   0,
+				       0x48, 0x85, 0xc0, 0x74, 0x02, 0xff, 0xd0};
+	static const uint8_t pop[] = {0x48, 0x83, 0xc4, 0x08, 0xc3}; /* add $8,%rsp; ret */
+	uint8_t code[sizeof(endbr) + sizeof(push) + sizeof(call) + sizeof(pop)];
+	struct elf_bare_code bare = {.start = vaddr};
+	uint64_t offset, size;
+	size_t at = 0;
+
+	if (frames->bare_count == 2 || vaddr < frames->text_start || vaddr >= frames->text_end ||
+	    !elf_bytes_find(file, vaddr, &offset, &size))
+		return;
+	if (size > sizeof(code))
+		size = sizeof(code);
+	if (elf_bytes_read(file, code, size, offset) != 0)
+		return;
+	is_next(code, size, endbr, sizeof(endbr), &at);
+	if (!is_next(code, size, push, sizeof(push), &at))
+		return;
+	bare.pushed = vaddr + at;
+	is_next(code, size, call, sizeof(call), &at);
+	if (!is_next(code, size, pop, sizeof(pop), &at))
+		return;
+	bare.end = vaddr + at;
+	bare.popped = bare.end - 1;
+	if (bare.end <= frames->text_end)
+		frames->bare[frames->bare_count++] = bare;
+}
+
+/* By the dynamic section, which images from memory have as well. */
+static void find_bare_code(const struct elf_bytes *file, struct elf_frames *frames)
+{
+	Elf64_Dyn *entries;
+	size_t count = elf_bytes_dynamic(file, &entries);
+
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].d_tag == DT_INIT || entries[i].d_tag == DT_FINI)
+			read_bare_code(file, entries[i].d_un.d_ptr, frames);
+	}
+	free(entries);
+}
+
 /* Sections by name. A file whose section headers are damaged is read as one without them. */
-static int read_sections(const struct file *file, struct elf_frames *frames)
+static int read_sections(const struct elf_bytes *file, struct elf_frames *frames)
 {
 	const Elf64_Ehdr *header = &file->header;
 	size_t count = header->e_shnum;
@@ -145,7 +139,7 @@ static int read_sections(const struct file *file, struct elf_frames *frames)
 	    count > UNWIND_SECTIONS_MAX)
 		return 0;
 	sections = mem_array(count, sizeof(*sections));
-	if (read_bytes(file, sections, count * sizeof(*sections), header->e_shoff) != 0) {
+	if (elf_bytes_read(file, sections, count * sizeof(*sections), header->e_shoff) != 0) {
 		free(sections);
 		return 0;
 	}
@@ -160,8 +154,8 @@ static int read_sections(const struct file *file, struct elf_frames *frames)
 		    section->sh_name >= names->sh_size)
 			continue;
 		left = names->sh_size - section->sh_name;
-		if (read_bytes(file, name, left < sizeof(name) ? left : sizeof(name),
-			       names->sh_offset + section->sh_name) != 0)
+		if (elf_bytes_read(file, name, left < sizeof(name) ? left : sizeof(name),
+				   names->sh_offset + section->sh_name) != 0)
 			continue;
 		if (memcmp(name, eh_frame, sizeof(eh_frame)) == 0 && !frames->eh_frame.bytes &&
 		    section->sh_size)
@@ -181,28 +175,9 @@ static int read_sections(const struct file *file, struct elf_frames *frames)
 	return ret == -EBADMSG ? 0 : ret;
 }
 
-/* The loaded bytes from vaddr to the end of its segment. */
-static bool find_loaded(const struct file *file, uint64_t vaddr, uint64_t *ret_offset,
-			uint64_t *ret_size)
-{
-	for (size_t i = 0; i < file->segment_count; i++) {
-		const Elf64_Phdr *segment = &file->segments[i];
-		uint64_t into = vaddr - segment->p_vaddr;
-
-		if (segment->p_type != PT_LOAD || vaddr < segment->p_vaddr ||
-		    into >= segment->p_filesz || segment->p_offset > file->size ||
-		    segment->p_filesz > file->size - segment->p_offset)
-			continue;
-		*ret_offset = segment->p_offset + into;
-		*ret_size = segment->p_filesz - into;
-		return true;
-	}
-	return false;
-}
-
 /* Without section headers: .eh_frame_hdr tells where .eh_frame begins, and its terminator ends it.
  */
-static int read_by_segments(const struct file *file, struct elf_frames *frames)
+static int read_by_segments(const struct elf_bytes *file, struct elf_frames *frames)
 {
 	uint8_t bytes[64]; /* the header needs 4 bytes and two pointers */
 	struct ehframe_index index;
@@ -215,11 +190,11 @@ static int read_by_segments(const struct file *file, struct elf_frames *frames)
 			continue;
 		size = segment->p_filesz < sizeof(bytes) ? segment->p_filesz : sizeof(bytes);
 		/* The table behind the header is not read here: without it the count is 0. */
-		if (size < 12 || read_bytes(file, bytes, size, segment->p_offset) != 0)
+		if (size < 12 || elf_bytes_read(file, bytes, size, segment->p_offset) != 0)
 			return 0;
 		bytes[2] = 0xff;
 		if (ehframe_index_open(bytes, size, segment->p_vaddr, &index) != 0 ||
-		    !find_loaded(file, index.frame_vaddr, &offset, &size))
+		    !elf_bytes_find(file, index.frame_vaddr, &offset, &size))
 			return 0;
 		return copy_section(file, offset, size, index.frame_vaddr, false,
 				    &frames->eh_frame);
@@ -230,10 +205,10 @@ static int read_by_segments(const struct file *file, struct elf_frames *frames)
 int elf_frames_read(int fd, struct elf_frames *ret_frames)
 {
 	struct elf_frames frames = {0};
-	struct file file;
+	struct elf_bytes file;
 	int ret;
 
-	ret = open_file(fd, &file);
+	ret = elf_bytes_open(fd, &file);
 	if (ret)
 		return ret;
 	ret = read_text(&file, &frames);
@@ -241,8 +216,10 @@ int elf_frames_read(int fd, struct elf_frames *ret_frames)
 		ret = read_sections(&file, &frames);
 	if (!ret && !frames.eh_frame.bytes)
 		ret = read_by_segments(&file, &frames);
+	if (!ret)
+		find_bare_code(&file, &frames);
 	frames.entry = file.header.e_entry;
-	free(file.segments);
+	elf_bytes_done(&file);
 	if (ret) {
 		elf_frames_done(&frames);
 		return ret;
@@ -291,10 +268,10 @@ static struct unwind_build_id find_build_id(const uint8_t *bytes, size_t size)
 int elf_frames_build_id(int fd, struct unwind_build_id *ret_id)
 {
 	struct unwind_build_id id = {0};
-	struct file file;
+	struct elf_bytes file;
 	int ret;
 
-	ret = open_file(fd, &file);
+	ret = elf_bytes_open(fd, &file);
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < file.segment_count && !id.size; i++) {
@@ -304,11 +281,11 @@ int elf_frames_build_id(int fd, struct unwind_build_id *ret_id)
 		if (segment->p_type != PT_NOTE || segment->p_filesz > UNWIND_NOTE_BYTES_MAX)
 			continue;
 		bytes = mem_alloc(segment->p_filesz);
-		if (read_bytes(&file, bytes, segment->p_filesz, segment->p_offset) == 0)
+		if (elf_bytes_read(&file, bytes, segment->p_filesz, segment->p_offset) == 0)
 			id = find_build_id(bytes, segment->p_filesz);
 		free(bytes);
 	}
-	free(file.segments);
+	elf_bytes_done(&file);
 	*ret_id = id;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef RSPROF_UNWIND_ELF_FRAMES_H
 #define RSPROF_UNWIND_ELF_FRAMES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shm/ehframe.h"
@@ -29,6 +30,13 @@ struct unwind_build_id {
 	uint8_t bytes[UNWIND_BUILD_ID_MAX];
 };
 
+/* _init and _fini, which are put together from pieces that have no unwind information: the frame is
+ * 8 bytes larger from pushed to popped. Their page is where a file's code is touched first, and
+ * faults. */
+struct elf_bare_code {
+	uint64_t start, pushed, popped, end;
+};
+
 /* Zero-initialised is nothing. */
 struct elf_frames {
 	uint64_t text_start, text_end; /* of all executable segments together */
@@ -37,6 +45,9 @@ struct elf_frames {
 	/* Bytes are NULL where there is no such section. */
 	struct ehframe_section eh_frame, debug_frame;
 	bool is_debug_frame_packed; /* it is compressed, and was left out */
+	/* Only where the code is as libc's pieces alone make it. */
+	struct elf_bare_code bare[2];
+	size_t bare_count;
 };
 
 /* 0; -ENOEXEC: no ELF file; -ENOTSUP: of another class, byte order or machine; -EBADMSG: damaged;

@@ -7,11 +7,14 @@
 #include "reader/util/mem.h"
 #include "reader/util/vec.h"
 
-/* The code of an FDE, or the entry point's. */
+/* The lower counts more. */
+enum span_kind { SPAN_EH_FRAME, SPAN_DEBUG_FRAME, SPAN_ENTRY, SPAN_BARE };
+
+/* The code of an FDE, or some that is known without. */
 struct span {
 	uint64_t start, end;
-	size_t offset;						   /* of the FDE in its section */
-	enum { SPAN_EH_FRAME, SPAN_DEBUG_FRAME, SPAN_ENTRY } kind; /* the lower counts more */
+	size_t offset; /* of the FDE in its section; SPAN_BARE: index */
+	enum span_kind kind;
 };
 
 struct builder {
@@ -85,7 +88,7 @@ static void settle(struct builder *builder)
 
 		if (last && spans[i].start < last->end) {
 			if (spans[i].kind >= last->kind || spans[i].start == last->start) {
-				builder->table->dropped_count += spans[i].kind != SPAN_ENTRY;
+				builder->table->dropped_count += spans[i].kind < SPAN_ENTRY;
 				continue;
 			}
 			last->end = spans[i].start;
@@ -131,6 +134,16 @@ static void put_row(void *context, uint64_t start, const struct ehframe_rule *ru
 		put(builder, start, unwind_rules_intern(builder->rules, rule));
 }
 
+static void put_bare(struct builder *builder, const struct elf_bare_code *bare)
+{
+	static const struct ehframe_rule plain = {.cfa_type = EH_CFA_RSP, .cfa_off = 8};
+	static const struct ehframe_rule larger = {.cfa_type = EH_CFA_RSP, .cfa_off = 16};
+
+	put_row(builder, bare->start, &plain);
+	put_row(builder, bare->pushed, &larger);
+	put_row(builder, bare->popped, &plain);
+}
+
 static int fill(struct builder *builder, const struct elf_frames *frames)
 {
 	const struct ehframe_section *sections[] = {&frames->eh_frame, &frames->debug_frame};
@@ -146,6 +159,8 @@ static int fill(struct builder *builder, const struct elf_frames *frames)
 		builder->end = span->end;
 		if (span->kind == SPAN_ENTRY) {
 			put(builder, span->start, UNWIND_RULE_STOP);
+		} else if (span->kind == SPAN_BARE) {
+			put_bare(builder, &frames->bare[span->offset]);
 		} else if (ehframe_fde_at(sections[span->kind], span->offset, &cies[span->kind],
 					  &fde) == 0) {
 			ehframe_rows(sections[span->kind], &cies[span->kind], &fde, put_row,
@@ -204,6 +219,11 @@ static int build(struct builder *builder, const struct elf_frames *frames)
 	if (!builder->spans.count)
 		return -ENODATA;
 	add_entry(builder, frames);
+	for (size_t i = 0; i < frames->bare_count; i++)
+		*vec_add(&builder->spans) = (struct span){.start = frames->bare[i].start,
+							  .end = frames->bare[i].end,
+							  .offset = i,
+							  .kind = SPAN_BARE};
 	settle(builder);
 	table->base = frames->text_start & ~(uint64_t)(EH_PAGE_BYTES - 1);
 	table->page_count =

@@ -67,6 +67,30 @@ const char *fmt_duration(char buffer[FMT_MAX], uint64_t ns)
 	return buffer;
 }
 
+const char *fmt_span(char buffer[FMT_MAX], uint64_t ns)
+{
+	static const char *const units[] = {"us", "ms", "s"};
+	double value = (double)ns / 1000;
+	size_t unit = 0;
+
+	if (!ns)
+		return strcpy(buffer, "0s");
+	if (ns < 1000) {
+		snprintf(buffer, FMT_MAX, "%" PRIu64 "ns", ns);
+		return buffer;
+	}
+	/* 999.5 would print as 1000, and 59.95 s as 60.0. */
+	while (value >= 999.5 && unit + 1 < sizeof(units) / sizeof(*units)) {
+		value /= 1000;
+		unit++;
+	}
+	if (unit == 2 && value >= 59.95)
+		return fmt_duration(buffer, ns < UINT64_MAX - NS_PER_S ? ns + NS_PER_S / 2 : ns);
+	snprintf(buffer, FMT_MAX, "%.*f%s", value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
+		 units[unit]);
+	return buffer;
+}
+
 const char *fmt_clock(char buffer[FMT_MAX], uint64_t ns)
 {
 	uint64_t seconds = ns / NS_PER_S;

@@ -16,6 +16,8 @@ const char *fmt_bytes(char buffer[FMT_MAX], uint64_t bytes);
 const char *fmt_count(char buffer[FMT_MAX], uint64_t count);
 /* "5m23s", "17s", "250ms", "2h05m", "0s"; whole seconds from ten seconds on. */
 const char *fmt_duration(char buffer[FMT_MAX], uint64_t ns);
+/* "1.24s", "310ms", "4.20ms", "87.0us", "0s", "1m40s": three digits, for times of any size. */
+const char *fmt_span(char buffer[FMT_MAX], uint64_t ns);
 /* "00:05:23". */
 const char *fmt_clock(char buffer[FMT_MAX], uint64_t ns);
 /* Local wall time, ISO 8601 with the offset: "2026-01-06T14:30:22+01:00". */

@@ -52,7 +52,7 @@ static void print_share(FILE *to, double share)
 	fputs(number_decimal(number, share, NUMBER_SHARE_DECIMALS), to);
 }
 
-void view_print_csv(FILE *to, const struct view *view)
+static void print_sample_rows(FILE *to, const struct view *view)
 {
 	fputs("cpu_pct,file,line,function,incl_pct,samples,kernel_samples,module\n", to);
 	for (size_t i = 0; i < view->row_count; i++) {
@@ -69,4 +69,48 @@ void view_print_csv(FILE *to, const struct view *view)
 		csv_print_string(to, row->module);
 		putc('\n', to);
 	}
+}
+
+/* "run_queue_ns" */
+static void print_kind_column(FILE *to, enum wait_kind kind)
+{
+	for (const char *name = wait_kind_names[kind]; *name; name++)
+		putc(*name == ' ' ? '_' : *name, to);
+	fputs("_ns", to);
+}
+
+static void print_wait_rows(FILE *to, const struct view *view)
+{
+	fputs("wait_pct,file,line,function,incl_pct,wait_ns,incl_wait_ns,run_ns,waits,kind,module",
+	      to);
+	for (int kind = WAIT_NONE + 1; kind < WAIT_KINDS; kind++) {
+		putc(',', to);
+		print_kind_column(to, (enum wait_kind)kind);
+	}
+	putc('\n', to);
+	for (size_t i = 0; i < view->row_count; i++) {
+		const struct view_row *row = &view->rows[i];
+
+		print_share(to, row->self_pct);
+		putc(',', to);
+		csv_print_string(to, row->file);
+		fprintf(to, ",%" PRIu32 ",", row->line);
+		csv_print_string(to, row->function);
+		putc(',', to);
+		print_share(to, row->incl_pct);
+		fprintf(to, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,", row->self_value,
+			row->incl_value, row->run_ns, row->self, wait_kind_names[row->kind]);
+		csv_print_string(to, row->module);
+		for (int kind = WAIT_NONE + 1; kind < WAIT_KINDS; kind++)
+			fprintf(to, ",%" PRIu64, row->kind_ns[kind]);
+		putc('\n', to);
+	}
+}
+
+void view_print_csv(FILE *to, const struct view *view)
+{
+	if (view->is_wait)
+		print_wait_rows(to, view);
+	else
+		print_sample_rows(to, view);
 }

@@ -109,6 +109,77 @@ static void print_status(FILE *to, const struct view *view)
 	fputs("},\n", to);
 }
 
+static void print_kinds(FILE *to, const uint64_t kind_ns[WAIT_KINDS])
+{
+	const char *separator = "";
+
+	fputs("\"kinds\": {", to);
+	for (int kind = 0; kind < WAIT_KINDS; kind++) {
+		if (!kind_ns[kind])
+			continue;
+		fprintf(to, "%s\"%s\": %" PRIu64, separator, wait_kind_names[kind], kind_ns[kind]);
+		separator = ", ";
+	}
+	fputs("}", to);
+}
+
+/* From when on waits came how. */
+static void print_wait_steps(FILE *to, const struct snapshot *snapshot)
+{
+	const char *separator = "";
+
+	fputs("  \"steps\": [", to);
+	for (size_t i = 0; i < snapshot->step_count; i++) {
+		const struct snapshot_step *step = &snapshot->steps[i];
+
+		if (strcmp(step->signal, "wait"))
+			continue;
+		fprintf(to, "%s{\"time_ms\": %" PRIu64 ", ", separator, step->time_ns / 1000000);
+		print_text(to, "mode", step->mode);
+		fputs(", ", to);
+		print_text(to, "reason", step->reason);
+		putc('}', to);
+		separator = ", ";
+	}
+	fputs("],\n", to);
+}
+
+static void print_wait_totals(FILE *to, const struct snapshot *snapshot, const struct view *view)
+{
+	fprintf(to, "  \"total_wait_ns\": %" PRIu64 ",\n  \"total_run_ns\": %" PRIu64 ",\n  ",
+		view->total_wait_ns, view->total_run_ns);
+	print_kinds(to, view->kind_ns);
+	fputs(",\n", to);
+	print_wait_steps(to, snapshot);
+}
+
+static void print_place(FILE *to, const struct view_row *row)
+{
+	print_text(to, "file", row->file);
+	fprintf(to, ", \"line\": %" PRIu32 ", ", row->line);
+	print_text(to, "function", row->function);
+	fputs(", ", to);
+	print_text(to, "module", row->module);
+	putc('}', to);
+}
+
+static void print_wait(FILE *to, const struct view_row *row)
+{
+	fputs("    {", to);
+	print_share(to, "wait_pct", row->self_pct);
+	fputs(", ", to);
+	print_share(to, "incl_pct", row->incl_pct);
+	fprintf(to,
+		", \"wait_ns\": %" PRIu64 ", \"incl_wait_ns\": %" PRIu64 ", \"run_ns\": %" PRIu64
+		", \"waits\": %" PRIu64 ", ",
+		row->self_value, row->incl_value, row->run_ns, row->self);
+	print_text(to, "kind", wait_kind_names[row->kind]);
+	fputs(", ", to);
+	print_kinds(to, row->kind_ns);
+	fputs(", ", to);
+	print_place(to, row);
+}
+
 static void print_entry(FILE *to, const struct view_row *row, bool by_value)
 {
 	fputs("    {", to);
@@ -121,12 +192,7 @@ static void print_entry(FILE *to, const struct view_row *row, bool by_value)
 		row->self, row->incl, row->kernel);
 	if (by_value)
 		fprintf(to, "\"value\": %" PRIu64 ", ", row->self_value);
-	print_text(to, "file", row->file);
-	fprintf(to, ", \"line\": %" PRIu32 ", ", row->line);
-	print_text(to, "function", row->function);
-	fputs(", ", to);
-	print_text(to, "module", row->module);
-	putc('}', to);
+	print_place(to, row);
 }
 
 void view_print_json(FILE *to, const struct snapshot *snapshot, const struct view *view)
@@ -139,6 +205,8 @@ void view_print_json(FILE *to, const struct snapshot *snapshot, const struct vie
 	print_text(to, "file", snapshot->file);
 	fprintf(to, ",\n  \"duration_ms\": %" PRIu64 ",\n", (end - from) / 1000000);
 	fprintf(to, "  \"total_samples\": %" PRIu64 ",\n", view->total_samples);
+	if (view->is_wait)
+		print_wait_totals(to, snapshot, view);
 	print_sources(to, snapshot);
 	fputs("  ", to);
 	print_share(to, "complete_stacks_pct", view->complete_pct);
@@ -156,7 +224,10 @@ void view_print_json(FILE *to, const struct snapshot *snapshot, const struct vie
 	fputs("  \"entries\": [", to);
 	for (size_t i = 0; i < view->row_count; i++) {
 		fputs(i ? ",\n" : "\n", to);
-		print_entry(to, &view->rows[i], by_value);
+		if (view->is_wait)
+			print_wait(to, &view->rows[i]);
+		else
+			print_entry(to, &view->rows[i], by_value);
 	}
 	fputs(view->row_count ? "\n  ]\n}\n" : "]\n}\n", to);
 }

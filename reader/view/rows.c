@@ -7,6 +7,7 @@
 #include "reader/view/grouping.h"
 #include "reader/view/number.h"
 #include "reader/view/tally.h"
+#include "reader/view/waits.h"
 
 static const char kernel_name[] = "[kernel]";
 static const char no_stack_name[] = "[no user stack]";
@@ -58,16 +59,21 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 	const struct snapshot *snapshot = selection->snapshot;
 	size_t count = snapshot->thread_count;
 	struct tally *tallies = mem_array(count + 1, sizeof(*tallies));
+	struct wait_tally *waits = mem_array(count + 1, sizeof(*waits));
 	struct str_map by_name = {0};
 	const char *filter = selection->request->filter;
 
 	*ret_location_count = 0;
 	for (size_t i = 0; i < snapshot->row_count; i++) {
 		const struct snapshot_row *row = &snapshot->rows[i];
+		size_t index = row->thread < count ? row->thread : count;
 		struct sum sum = row_sum(row);
 
-		if (selection_has_event(selection, row) && selection_has_thread(selection, row))
-			sum_add(&tallies[row->thread < count ? row->thread : count].self, &sum);
+		if (!selection_has_event(selection, row) || !selection_has_thread(selection, row))
+			continue;
+		sum_add(&tallies[index].self, &sum);
+		if (selection->is_wait)
+			wait_tally_add(&waits[index], row);
 	}
 	for (size_t i = 0; i <= count; i++) {
 		const struct snapshot_thread *thread = i < count ? &snapshot->threads[i] : NULL;
@@ -76,7 +82,8 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 		uint32_t known;
 
 		tally->incl = tally->self;
-		if (!is_counted(tally))
+		/* A thread that ran and never waited is told too. */
+		if (!is_counted(tally) && !waits[i].run_ns)
 			continue;
 		if (thread)
 			name = arena_printf(arena, "%s (%u)", thread->comm, thread->tid);
@@ -84,24 +91,32 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 		if (known != UINT32_MAX) {
 			sum_add(&tallies[known].self, &tally->self);
 			sum_add(&tallies[known].incl, &tally->incl);
+			wait_tally_join(&waits[known], &waits[i]);
 			memset(tally, 0, sizeof(*tally));
 		} else {
 			str_map_put(&by_name, name, (uint32_t)i);
 			++*ret_location_count;
 			if (!filter || filter_matches(filter, name))
 				*vec_add(rows) = (struct view_row){
-					.function = name, .file = "", .module = "",
+					.function = name,
+					.file = "",
+					.module = "",
 					/* the tally, until all threads are added up */
 					.line = (uint32_t)i,
 				};
 		}
 	}
 	for (size_t i = 0; i < rows->count; i++) {
-		fill_sums(&rows->items[i], &tallies[rows->items[i].line]);
-		rows->items[i].line = 0;
+		struct view_row *row = &rows->items[i];
+
+		fill_sums(row, &tallies[row->line]);
+		if (selection->is_wait)
+			wait_tally_fill(&waits[row->line], arena, row);
+		row->line = 0;
 	}
 	str_map_done(&by_name);
 	free(tallies);
+	free(waits);
 }
 
 /* A group while its lines are looked through. */
@@ -190,7 +205,32 @@ static void add_tree_samples(const struct selection *selection, struct tally_tre
 	}
 }
 
-void rows_of_locations(const struct selection *selection, view_rows *rows,
+/* By group, the last for stacks without frames; NULL where the event is no waiting. */
+static struct wait_tally *tally_waits(const struct selection *selection,
+				      const struct tally_tree *tree, const struct grouping *groups)
+{
+	const struct snapshot *snapshot = selection->snapshot;
+	struct wait_tally *waits;
+
+	if (!selection->is_wait)
+		return NULL;
+	waits = mem_array(groups->count + 1, sizeof(*waits));
+	for (size_t i = 0; i < snapshot->row_count; i++) {
+		const struct snapshot_row *row = &snapshot->rows[i];
+		uint32_t location = SNAPSHOT_NONE;
+
+		if (!selection_has_event(selection, row) || !selection_has_thread(selection, row))
+			continue;
+		if (row->stack < snapshot->stack_count)
+			location = tree->charged[row->stack];
+		wait_tally_add(
+			&waits[location == SNAPSHOT_NONE ? groups->count : groups->of[location]],
+			row);
+	}
+	return waits;
+}
+
+void rows_of_locations(const struct selection *selection, struct arena *arena, view_rows *rows,
 		       size_t *ret_location_count)
 {
 	const struct view_request *request = selection->request;
@@ -198,6 +238,7 @@ void rows_of_locations(const struct selection *selection, view_rows *rows,
 	struct grouping lines, wide, *groups = &lines;
 	struct tally *line_tallies, *tallies;
 	struct group_lines *found;
+	struct wait_tally *waits;
 	struct tally_tree tree;
 
 	tally_tree_init(&tree, snapshot, request->no_inline);
@@ -213,6 +254,7 @@ void rows_of_locations(const struct selection *selection, view_rows *rows,
 		tallies = mem_array(wide.count + 1, sizeof(*tallies));
 		tally_tree_count(&tree, wide.of, wide.count, tallies);
 	}
+	waits = tally_waits(selection, &tree, groups);
 	found = mem_array(groups->count, sizeof(*found));
 	find_group_lines(selection, &lines, line_tallies, groups, found);
 
@@ -233,10 +275,13 @@ void rows_of_locations(const struct selection *selection, view_rows *rows,
 			continue;
 		}
 		fill_sums(&row, &tallies[i]);
+		if (waits)
+			wait_tally_fill(&waits[i], arena, &row);
 		*vec_add(rows) = row;
 	}
 
 	free(found);
+	free(waits);
 	if (groups == &wide) {
 		grouping_done(&wide);
 		free(tallies);

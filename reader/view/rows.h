@@ -11,9 +11,10 @@ typedef VEC(struct view_row) view_rows;
 struct selection {
 	const struct snapshot *snapshot;
 	const struct view_request *request;
-	uint32_t event;       /* index, or SNAPSHOT_NONE in an empty profile */
+	uint32_t event;	      /* index, or SNAPSHOT_NONE in an empty profile */
 	bool *is_thread_kept; /* by thread; NULL: all */
-	bool by_value;        /* shares are of values, not of samples */
+	bool by_value;	      /* shares are of values, not of samples */
+	bool is_wait;	      /* these values are the time waited */
 };
 
 /* ERR_USAGE for an event or a thread that is not there. */
@@ -27,7 +28,7 @@ bool selection_has_thread(const struct selection *selection, const struct snapsh
 /* Rows without shares, not sorted; those that the filter leaves out are only counted. */
 void rows_of_threads(const struct selection *selection, struct arena *arena, view_rows *rows,
 		     size_t *ret_location_count);
-void rows_of_locations(const struct selection *selection, view_rows *rows,
+void rows_of_locations(const struct selection *selection, struct arena *arena, view_rows *rows,
 		       size_t *ret_location_count);
 
 /* ASCII letters match in either case, all other bytes only themselves. */

@@ -16,17 +16,21 @@ enum {
 	LISTED_MAX = 20,
 };
 
-static bool event_is_by_value(const struct snapshot_event *event)
+static bool event_has_unit(const struct snapshot_event *event, enum event_unit unit)
 {
 	const struct event_kind *kind = event_kind_by_name(event->name, strlen(event->name));
 
-	return kind && kind->unit == EVENT_UNIT_PERIOD;
+	return kind && kind->unit == unit;
 }
 
 static uint32_t default_event(const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->event_count; i++) {
 		if (snapshot->events[i].is_cpu)
+			return (uint32_t)i;
+	}
+	for (size_t i = 0; i < snapshot->event_count; i++) {
+		if (!event_has_unit(&snapshot->events[i], EVENT_UNIT_TIME))
 			return (uint32_t)i;
 	}
 	return snapshot->event_count ? 0 : SNAPSHOT_NONE;
@@ -128,8 +132,11 @@ int selection_init(struct selection *selection, const struct snapshot *snapshot,
 		if (r < 0)
 			return r;
 	}
-	made.by_value = made.event != SNAPSHOT_NONE &&
-			event_is_by_value(&snapshot->events[made.event]);
+	if (made.event != SNAPSHOT_NONE) {
+		made.is_wait = event_has_unit(&snapshot->events[made.event], EVENT_UNIT_TIME);
+		made.by_value = made.is_wait ||
+				event_has_unit(&snapshot->events[made.event], EVENT_UNIT_PERIOD);
+	}
 	*selection = made;
 	return 0;
 }

@@ -12,7 +12,12 @@ struct sort_key {
 	/* One of the two: numbers go down, text goes up. */
 	uint64_t (*number)(const struct sort_order *order, const struct view_row *row);
 	const char *(*text)(const struct view_row *row);
-	bool only_by_value;
+	enum {
+		KEY_ALWAYS,
+		KEY_SAMPLES,  /* not of waits */
+		KEY_BY_VALUE, /* of these, where shares are not of samples */
+		KEY_WAITS,
+	} when;
 };
 
 static uint64_t key_self(const struct sort_order *order, const struct view_row *row)
@@ -49,6 +54,18 @@ static uint64_t key_value(const struct sort_order *order, const struct view_row 
 	return row->self_value;
 }
 
+static uint64_t key_incl_value(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->incl_value;
+}
+
+static uint64_t key_run(const struct sort_order *order, const struct view_row *row)
+{
+	(void)order;
+	return row->run_ns;
+}
+
 static uint64_t key_line(const struct sort_order *order, const struct view_row *row)
 {
 	(void)order;
@@ -70,33 +87,59 @@ static const char *key_module(const struct view_row *row)
 	return row->module;
 }
 
+static const char *key_kind(const struct view_row *row)
+{
+	return wait_kind_names[row->kind];
+}
+
 static const struct sort_key keys[] = {
-	{"cpu_pct", key_self, NULL, false},
-	{"incl_pct", key_incl, NULL, false},
-	{"samples", key_samples, NULL, false},
-	{"incl_samples", key_incl_samples, NULL, false},
-	{"kernel_samples", key_kernel, NULL, false},
-	{"value", key_value, NULL, true},
-	{"file", NULL, key_file, false},
-	{"line", key_line, NULL, false},
-	{"function", NULL, key_function, false},
-	{"module", NULL, key_module, false},
+	{"cpu_pct", key_self, NULL, KEY_SAMPLES},
+	{"wait_pct", key_self, NULL, KEY_WAITS},
+	{"incl_pct", key_incl, NULL, KEY_ALWAYS},
+	{"samples", key_samples, NULL, KEY_SAMPLES},
+	{"incl_samples", key_incl_samples, NULL, KEY_SAMPLES},
+	{"kernel_samples", key_kernel, NULL, KEY_SAMPLES},
+	{"value", key_value, NULL, KEY_BY_VALUE},
+	{"wait_ns", key_value, NULL, KEY_WAITS},
+	{"incl_wait_ns", key_incl_value, NULL, KEY_WAITS},
+	{"run_ns", key_run, NULL, KEY_WAITS},
+	{"waits", key_samples, NULL, KEY_WAITS},
+	{"kind", NULL, key_kind, KEY_WAITS},
+	{"file", NULL, key_file, KEY_ALWAYS},
+	{"line", key_line, NULL, KEY_ALWAYS},
+	{"function", NULL, key_function, KEY_ALWAYS},
+	{"module", NULL, key_module, KEY_ALWAYS},
 };
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(*keys) };
 
-int sort_order_init(struct sort_order *order, const char *key, enum view_group group, bool by_value,
+static bool has_key(const struct selection *selection, const struct sort_key *key)
+{
+	switch (key->when) {
+	case KEY_ALWAYS:
+		return true;
+	case KEY_SAMPLES:
+		return !selection->is_wait;
+	case KEY_BY_VALUE:
+		return selection->by_value && !selection->is_wait;
+	case KEY_WAITS:
+		return selection->is_wait;
+	}
+	return false;
+}
+
+int sort_order_init(struct sort_order *order, const char *key, const struct selection *selection,
 		    struct err *err)
 {
 	OWN(str_done) struct str list = {0}, given = {0};
 	const struct sort_key *found = NULL;
 
 	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (keys[i].only_by_value && !by_value)
+		if (!has_key(selection, &keys[i]))
 			continue;
 		if (key && !strcmp(key, keys[i].name))
 			found = &keys[i];
-		str_addf(&list, "%s%s", i ? ", " : "", keys[i].name);
+		str_addf(&list, "%s%s", list.length ? ", " : "", keys[i].name);
 	}
 	if (key && !found) {
 		str_add_scrubbed(&given, key);
@@ -105,7 +148,8 @@ int sort_order_init(struct sort_order *order, const char *key, enum view_group g
 		err_remedy(err, "Use --sort with one of: %s.", str_text(&list));
 		return -EINVAL;
 	}
-	*order = (struct sort_order){.key = found, .group = group, .by_value = by_value};
+	*order = (struct sort_order){
+		.key = found, .group = selection->request->group, .by_value = selection->by_value};
 	return 0;
 }
 

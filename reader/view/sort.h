@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "reader/view/view.h"
+#include "reader/view/rows.h"
 
 struct sort_order {
 	const struct sort_key *key; /* NULL: self, then inclusive, then name */
@@ -13,7 +13,7 @@ struct sort_order {
 };
 
 /* key is a JSON key of the entries, or NULL. ERR_USAGE with the list where there is no such key. */
-int sort_order_init(struct sort_order *order, const char *key, enum view_group group, bool by_value,
+int sort_order_init(struct sort_order *order, const char *key, const struct selection *selection,
 		    struct err *err);
 void sort_rows(const struct sort_order *order, struct view_row *rows, size_t count);
 

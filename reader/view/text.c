@@ -1,4 +1,4 @@
-/* The table for people. */
+/* The table for people: what is said before and after its rows. */
 #include "reader/view/view.h"
 
 #include <stdlib.h>
@@ -12,42 +12,15 @@
 #include "reader/view/cell.h"
 #include "reader/view/head.h"
 #include "reader/view/number.h"
+#include "reader/view/text_table.h"
 
 enum {
-	SHARE_WIDTH = 6, /* "100.0%" */
-	GAP = 2,         /* between columns */
-	TEXT_MIN = 8,    /* a text column is not made narrower: the line wraps instead */
-	/* Where the width is not known, a place longer than this does not widen the column for all
-	 * the other rows. */
-	PLACE_ALIGNED_MAX = 64,
 	NOTED_MODULES_MAX = 8, /* named in the note on line numbers; a line, not a list */
 };
-
-/* Shares from which a row is warm and hot; what is below the first hardly matters and is dim. */
-static const double heat_some = 1, heat_warm = 5, heat_hot = 15;
-
-static const char sgr_dim[] = "\033[2m", sgr_bold[] = "\033[1m", sgr_warm[] = "\033[33m",
-		  sgr_hot[] = "\033[31m", sgr_end[] = "\033[0m";
 
 static const char *const group_nouns[] = {
 	[VIEW_BY_LINE] = "locations", [VIEW_BY_FUNCTION] = "functions", [VIEW_BY_FILE] = "files",
 	[VIEW_BY_MODULE] = "modules", [VIEW_BY_THREAD] = "threads",
-};
-
-/* The two text columns: what a row is, and a name. Wider groups show their hottest line beside. */
-static const struct {
-	const char *place, *name; /* name NULL: one column */
-} headings[] = {
-	[VIEW_BY_LINE] = {"Location", "Function"},
-	[VIEW_BY_FUNCTION] = {"Location", "Function"},
-	[VIEW_BY_FILE] = {"File", "Hottest line"},
-	[VIEW_BY_MODULE] = {"Module", "Hottest line"},
-	[VIEW_BY_THREAD] = {"Thread", NULL},
-};
-
-/* A row's two text cells, clean and not yet cut. */
-struct cells {
-	struct str place, name;
 };
 
 static const char *base_name(const char *path)
@@ -99,39 +72,63 @@ static void add_samples(struct str *line, const struct snapshot *snapshot, const
 {
 	const struct event_kind *kind = head_event_kind(view);
 	bool is_each = kind && kind->unit == EVENT_UNIT_OCCURRENCES;
+	const char *unit = kind ? kind->unit_name : "";
 	const char *frequency = snapshot_meta_get(snapshot, "cpu_freq_hz");
 	const char *noun = view->total_samples == 1 ? "sample" : "samples";
 	char number[FMT_MAX];
 
+	if (view->is_wait) {
+		is_each = true;
+		unit = view->total_samples == 1 ? "wait" : "waits";
+	}
 	if (frequency && !is_each) {
 		str_add(line, " at ");
 		cell_add_clean(line, frequency);
 		str_add(line, " Hz");
 	}
-	str_addf(line, "   %s %s\n", fmt_count(number, view->total_samples),
-		 is_each ? kind->unit_name : noun);
+	str_addf(line, "   %s %s\n", fmt_count(number, view->total_samples), is_each ? unit : noun);
+}
+
+/* " · waited 12.3s, ran 4.10s", and how stacks were thinned out. */
+static void add_wait_times(struct str *line, const struct snapshot *snapshot,
+			   const struct view *view)
+{
+	char waited[FMT_MAX], ran[FMT_MAX], since[FMT_MAX];
+	uint64_t since_ns;
+	const char *step = head_wait_step(snapshot, &since_ns);
+
+	str_addf(line, " %s waited %s, ran %s", cell_dot(), fmt_span(waited, view->total_wait_ns),
+		 fmt_span(ran, view->total_run_ns));
+	if (!step)
+		return;
+	str_addf(line, " %s ", cell_dot());
+	cell_add_clean(line, step);
+	str_addf(line, " since %s", fmt_duration(since, since_ns));
 }
 
 /* "cpu: perf, 99.9 % complete stacks · lost: 0" */
 static void add_quality(struct str *line, const struct snapshot *snapshot, const struct view *view)
 {
 	const struct event_kind *kind = head_event_kind(view);
-	const char *source = snapshot_meta_get(snapshot, "cpu_source");
 	uint64_t unsampled;
 	char number[FMT_MAX];
 
 	if (!view->event || view->event->is_cpu)
 		str_add(line, "cpu");
+	else if (view->is_wait)
+		str_add(line, "wait");
 	else
 		cell_add_clean(line, view->event->name);
 	str_add(line, ": ");
-	cell_add_clean(line, source ? source : "unknown source");
+	cell_add_clean(line, head_source(snapshot, view));
 	if (kind && kind->is_cpu && kind->unit == EVENT_UNIT_PERIOD)
 		str_addf(line, " %s", kind->name);
-	str_addf(line, ", %s %% complete stacks %s lost: ",
-		 format_share(number, view->complete_pct), cell_dot());
+	str_addf(line, ", %s %% complete stacks", format_share(number, view->complete_pct));
+	if (view->is_wait)
+		add_wait_times(line, snapshot, view);
+	str_addf(line, " %s lost: ", cell_dot());
 	str_add(line, fmt_count(number, losses_total(&snapshot->losses)));
-	if (head_unsampled_ms(snapshot, &unsampled) && unsampled)
+	if (!view->is_wait && head_unsampled_ms(snapshot, &unsampled) && unsampled)
 		str_addf(line, " %s system time not sampled: %s", cell_dot(),
 			 fmt_duration(number, unsampled > UINT64_MAX / 1000000
 						      ? UINT64_MAX
@@ -203,168 +200,10 @@ static void print_losses(FILE *to, const struct snapshot *snapshot, bool colour)
 	if (!losses_total(&snapshot->losses))
 		colour = false;
 	if (colour)
-		fputs(sgr_warm, to);
+		fputs(SGR_WARM, to);
 	view_print_losses(to, &snapshot->losses);
 	if (colour)
-		fputs(sgr_end, to);
-}
-
-static void add_place(struct str *to, const struct view_row *row)
-{
-	cell_add_clean(to, row->file);
-	if (row->line)
-		str_addf(to, ":%u", row->line);
-}
-
-static void fill_cells(struct cells *cells, const struct view_row *row, enum view_group group)
-{
-	switch (group) {
-	case VIEW_BY_LINE:
-	case VIEW_BY_FUNCTION:
-		add_place(&cells->place, row);
-		cell_add_clean(&cells->name, row->function);
-		break;
-	case VIEW_BY_FILE:
-	case VIEW_BY_MODULE:
-		cell_add_clean(&cells->place, group == VIEW_BY_FILE ? row->file : row->module);
-		add_place(&cells->name, row);
-		str_add(&cells->name, " ");
-		cell_add_clean(&cells->name, row->function);
-		break;
-	case VIEW_BY_THREAD:
-		cell_add_clean(&cells->place, row->function);
-		break;
-	}
-}
-
-struct widths {
-	size_t self, place, name;
-	bool is_cut; /* to the terminal's width */
-};
-
-static size_t larger(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-/* What is left of the terminal is shared by the two text columns: half each, but what one does not
- * need is the other's. */
-static struct widths fit(const struct view *view, const struct cells *cells,
-			 const char *self_heading, enum view_group group, size_t columns)
-{
-	struct widths widths = {
-		.self = larger(SHARE_WIDTH, strlen(self_heading)),
-		.place = strlen(headings[group].place),
-		.name = headings[group].name ? strlen(headings[group].name) : 0,
-		.is_cut = columns > 0,
-	};
-	size_t taken = widths.self + SHARE_WIDTH + 2 * GAP, room, half;
-
-	for (size_t i = 0; i < view->row_count; i++) {
-		size_t place = str_width(str_text(&cells[i].place));
-
-		if (columns || place <= PLACE_ALIGNED_MAX)
-			widths.place = larger(widths.place, place);
-		widths.name = larger(widths.name, str_width(str_text(&cells[i].name)));
-	}
-	if (!columns)
-		return widths;
-	if (widths.name)
-		taken += GAP;
-	room = columns > taken ? columns - taken : 0;
-	if (widths.place + widths.name <= room)
-		return widths;
-	half = widths.name ? room / 2 : room;
-	if (widths.place <= half)
-		widths.name = room - widths.place;
-	else if (widths.name <= room - half)
-		widths.place = room - widths.name;
-	else {
-		widths.place = half;
-		widths.name = room - half;
-	}
-	widths.place = larger(widths.place, TEXT_MIN);
-	widths.name = larger(widths.name, TEXT_MIN);
-	return widths;
-}
-
-static void add_share(struct str *line, double share, size_t width, bool colour)
-{
-	char number[FMT_MAX];
-	const char *heat = NULL;
-
-	if (colour && share < heat_some)
-		heat = sgr_dim;
-	else if (colour && share >= heat_hot)
-		heat = sgr_hot;
-	else if (colour && share >= heat_warm)
-		heat = sgr_warm;
-	str_add(line, heat ? heat : "");
-	str_addf(line, "%*s%%", (int)width - 1, number_decimal(number, share, 1));
-	str_add(line, heat ? sgr_end : "");
-}
-
-static void add_row(struct str *line, const struct view_row *row, const struct cells *cells,
-		    const struct widths *widths, bool has_name, bool colour)
-{
-	size_t place_width = widths->is_cut ? widths->place : SIZE_MAX;
-	size_t name_width = widths->is_cut ? widths->name : SIZE_MAX;
-	size_t from;
-
-	add_share(line, row->self_pct, widths->self, colour);
-	str_addf(line, "%*s", GAP, "");
-	add_share(line, row->incl_pct, SHARE_WIDTH, colour);
-	str_addf(line, "%*s", GAP, "");
-	from = line->length;
-	cell_add_path(line, str_text(&cells->place), place_width);
-	if (has_name) {
-		cell_pad(line, from, widths->place);
-		str_addf(line, "%*s", GAP, "");
-		cell_add_name(line, str_text(&cells->name), name_width);
-	}
-	str_add(line, "\n");
-}
-
-static void add_headings(struct str *line, const struct widths *widths, const char *self_heading,
-			 enum view_group group, bool colour)
-{
-	size_t from;
-
-	str_add(line, colour ? sgr_bold : "");
-	str_addf(line, "%*s%*s%*s%*s", (int)widths->self, self_heading, GAP, "", SHARE_WIDTH,
-		 "Incl%", GAP, "");
-	from = line->length;
-	str_add(line, headings[group].place);
-	if (headings[group].name) {
-		cell_pad(line, from, widths->place);
-		str_addf(line, "%*s%s", GAP, "", headings[group].name);
-	}
-	str_addf(line, "%s\n", colour ? sgr_end : "");
-}
-
-static void print_table(FILE *to, const struct view *view, enum view_group group,
-			const struct view_print *print)
-{
-	struct cells *cells = mem_array(view->row_count, sizeof(*cells));
-	const struct event_kind *kind = head_event_kind(view);
-	const char *self_heading = kind ? kind->column : "Self%";
-	OWN(str_done) struct str line = {0};
-	struct widths widths;
-
-	for (size_t i = 0; i < view->row_count; i++)
-		fill_cells(&cells[i], &view->rows[i], group);
-	widths = fit(view, cells, self_heading, group, print->columns);
-	add_headings(&line, &widths, self_heading, group, print->colour);
-	for (size_t i = 0; i < view->row_count; i++) {
-		add_row(&line, &view->rows[i], &cells[i], &widths, headings[group].name != NULL,
-			print->colour);
-		fputs(str_text(&line), to);
-		str_clear(&line);
-		str_done(&cells[i].place);
-		str_done(&cells[i].name);
-	}
-	fputs(str_text(&line), to);
-	free(cells);
+		fputs(SGR_END, to);
 }
 
 void view_print_text(FILE *to, const struct snapshot *snapshot, const struct view *view,
@@ -386,12 +225,16 @@ void view_print_text(FILE *to, const struct snapshot *snapshot, const struct vie
 	add_missing_lines(&note, snapshot, view);
 	fputs(str_text(&note), to);
 	putc('\n', to);
-	if (!view->total_samples) {
-		fputs("no samples\n", to);
+	/* A wait that goes on is none yet. */
+	if (!view->total_samples && !view->total_wait_ns) {
+		fputs(view->is_wait ? "no waits\n" : "no samples\n", to);
 		return;
 	}
-	print_table(to, view, request->group, print);
+	text_print_table(to, view, request->group, print);
 	fprintf(to, "%s of %s %s, %s %% of %s\n", fmt_count(shown, view->row_count),
 		fmt_count(all, view->location_count), group_nouns[request->group],
-		format_share(share, view->shown_pct), kind ? kind->unit_name : "samples");
+		format_share(share, view->shown_pct),
+		view->is_wait ? "the time waited"
+		: kind	      ? kind->unit_name
+			      : "samples");
 }

@@ -1,11 +1,13 @@
 #include "reader/view/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "reader/util/mem.h"
 #include "reader/view/number.h"
 #include "reader/view/rows.h"
 #include "reader/view/sort.h"
+#include "reader/view/waits.h"
 
 /* What shares are of: all samples of the event in the window, whatever is filtered out later.
  * Returns the sum of their values. */
@@ -13,10 +15,12 @@ static uint64_t add_totals(const struct selection *selection, struct view *view)
 {
 	const struct snapshot *snapshot = selection->snapshot;
 	uint64_t total_value = 0;
+	struct wait_tally waits = {0};
 
 	for (size_t i = 0; i < snapshot->row_count; i++) {
 		const struct snapshot_row *row = &snapshot->rows[i];
 		unsigned int status = STACK_EMPTY;
+		uint64_t weight = selection->is_wait ? wait_weight(row) : row->count;
 
 		if (!selection_has_event(selection, row))
 			continue;
@@ -24,13 +28,22 @@ static uint64_t add_totals(const struct selection *selection, struct view *view)
 			status = snapshot->stacks[row->stack].status;
 		number_add(&view->total_samples, row->count);
 		number_add(&view->status_samples[status < STACK_STATUSES ? status : STACK_BROKEN],
-			   row->count);
+			   weight);
+		number_add(&view->judged, weight);
 		number_add(&total_value, row->value);
+		if (selection->is_wait)
+			wait_tally_add(&waits, row);
 	}
 	view->complete_pct = 100;
-	if (view->total_samples)
+	if (view->judged)
 		view->complete_pct =
-			number_share(view->status_samples[STACK_COMPLETE], view->total_samples);
+			number_share(view->status_samples[STACK_COMPLETE], view->judged);
+	view->is_wait = selection->is_wait;
+	if (selection->is_wait) {
+		view->total_wait_ns = total_value;
+		view->total_run_ns = waits.run_ns;
+		memcpy(view->kind_ns, waits.kind_ns, sizeof(view->kind_ns));
+	}
 	return total_value;
 }
 
@@ -49,7 +62,7 @@ int view_build(const struct snapshot *snapshot, const struct view_request *reque
 	r = selection_init(&selection, snapshot, request, err);
 	if (r < 0)
 		return r;
-	r = sort_order_init(&order, request->sort, request->group, selection.by_value, err);
+	r = sort_order_init(&order, request->sort, &selection, err);
 	if (r < 0) {
 		selection_done(&selection);
 		return r;
@@ -64,7 +77,7 @@ int view_build(const struct snapshot *snapshot, const struct view_request *reque
 	if (request->group == VIEW_BY_THREAD)
 		rows_of_threads(&selection, &view->arena, &rows, &view->location_count);
 	else
-		rows_of_locations(&selection, &rows, &view->location_count);
+		rows_of_locations(&selection, &view->arena, &rows, &view->location_count);
 	for (size_t i = 0; i < rows.count; i++) {
 		struct view_row *row = &rows.items[i];
 

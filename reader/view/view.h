@@ -15,7 +15,8 @@ enum view_group { VIEW_BY_LINE, VIEW_BY_FUNCTION, VIEW_BY_FILE, VIEW_BY_MODULE, 
 
 struct view_request {
 	enum view_group group;
-	const char *event;    /* name of a recorded event; NULL: the CPU event, else the first */
+	const char *event;    /* name of a recorded event; NULL: the CPU event, else the first that
+			       * is no waiting, else that */
 	const char *filter;   /* case-insensitive substring of file or function, or NULL */
 	const char *thread;   /* comm (exact) or tid, or NULL */
 	const char *sort;     /* a JSON key, or NULL: self, then inclusive, then name */
@@ -32,6 +33,10 @@ struct view_row {
 	const char *function, *file, *module; /* never NULL */
 	uint32_t line;	  /* the row's hottest line where rows are wider than lines; 0 none */
 	const char *path; /* may be NULL */
+	/* Of waits, which self and incl count, while self_value and incl_value are nanoseconds. */
+	uint64_t run_ns;	 /* that threads ran before these waits */
+	enum wait_kind kind;	 /* of most of self_value; WAIT_NONE where that is 0 */
+	const uint64_t *kind_ns; /* self_value by kind, [WAIT_KINDS]; NULL: no waits */
 };
 
 struct view {
@@ -42,8 +47,12 @@ struct view {
 	uint64_t total_samples; /* of the event, in the window */
 	double shown_pct;	/* self share of the rows that are left */
 	double complete_pct; /* share of samples with complete stacks; 100 where there are none */
-	uint64_t status_samples[STACK_STATUSES];
-	const struct snapshot_event *event; /* NULL: an empty profile */
+	uint64_t status_samples[STACK_STATUSES]; /* waits that go on count as one each */
+	uint64_t judged;			 /* their sum, of which complete_pct is */
+	bool is_wait;				 /* rows are waits, shares are of the time waited */
+	uint64_t total_wait_ns, total_run_ns;	 /* in the window, of waits */
+	uint64_t kind_ns[WAIT_KINDS];		 /* total_wait_ns by kind */
+	const struct snapshot_event *event;	 /* NULL: an empty profile */
 };
 
 /* ERR_USAGE: an event that was not recorded (with the list), a sort key that does not exist (with
@@ -51,6 +60,11 @@ struct view {
 int view_build(const struct snapshot *snapshot, const struct view_request *request,
 	       struct view **ret_view, struct err *err);
 void view_free(struct view *view);
+
+/* The recorded event that is waiting, for view_request.event; NULL where there is none. */
+const char *view_wait_event(const struct snapshot *snapshot);
+/* Is any other event recorded? */
+bool view_has_samples(const struct snapshot *snapshot);
 
 struct view_print {
 	bool colour;

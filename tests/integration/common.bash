@@ -13,6 +13,20 @@ is_root() {
 	[ "$(id -u)" -eq 0 ]
 }
 
+# Sources that can sample CPU time here, the default one first: those of doctor, or what SOURCES says.
+: "${SOURCES:=$("$RSPROF" doctor --json |
+	jq -r '[.sources[] | select(.cpu.answer == "yes")] | sort_by(.cpu.taken | not) |
+		map(.source) | join(" ")')}"
+
+# has_source NAME
+has_source() {
+	[[ " $SOURCES " == *" $1 "* ]]
+}
+
+# Without a source that this kernel and user allow, its tests are not run; skip them by name.
+wait_sources=$("$RSPROF" doctor --json |
+	jq -r '[.sources[] | select(.wait.answer == "yes") | .source] | join(" ")')
+
 # Target and rsprof as an ordinary user from here on: both are copied to where that user can read them.
 as_ordinary() {
 	local program
@@ -98,6 +112,7 @@ profile() {
 	done
 	shift
 	db=$dir/$name.db
+	rm -f "$db"
 	start_ready "$name" "$@"
 	if ! record "$db" -p "$target_pid" ${options[@]+"${options[@]}"}; then
 		not_ok "${name}_records" "$(cat "$db.err")"
@@ -112,6 +127,20 @@ profile() {
 	stop_target
 }
 
+# profile_run NAME OPTION… -- COMMAND…: as profile, for a command that is started and ends by itself: its
+# first instructions are in it too. What it prints is in $truth.
+profile_run() {
+	local name=$1
+
+	shift
+	db=$dir/$name.db truth=$dir/$name.truth
+	rm -f "$db"
+	stolen_before=$(stolen_ns)
+	run timeout -k 5 60 "$RSPROF" run -q -o "$db" "$@"
+	printf '%s\n' "$out" >"$truth"
+	check_equal "${name}_exit_code" "$status" 0
+}
+
 # truth_of KEY [FILE]: what the target says of itself.
 truth_of() {
 	awk -v key="$1" '$1 == key { print $2 }' "${2:-$truth}"
@@ -120,6 +149,11 @@ truth_of() {
 # top FILE OPTION…: every row as JSON, in $json.
 top() {
 	json=$("$RSPROF" top cpu "$@" --json -n 1000000 2>"$dir/top.err")
+}
+
+# top_wait FILE OPTION…: the same of waiting time.
+top_wait() {
+	json=$("$RSPROF" top wait "$@" --json -n 1000000 2>"$dir/top.err")
 }
 
 # of EXPRESSION [NAME VALUE]…: a jq expression on $json, with strings.
@@ -137,6 +171,40 @@ of() {
 # of_function KEY NAME: the sum of a key over the rows of a function.
 of_function() {
 	of "[.entries[] | select(.function == \$name) | .$1] | add // 0" name "$2"
+}
+
+# figure NAME VALUE…: what a test measured, for who reads the log; no judgement.
+figure() {
+	printf '# %s: %s\n' "$1" "${*:2}"
+}
+
+# line_in FILE WORD: the line of a target that ends with the comment WORD.
+line_in() {
+	grep -n "// $2\$" "tests/targets/$1" | cut -d: -f1
+}
+
+# of_line KEY FILE WORD: the sum of a key over the rows of that line.
+of_line() {
+	of "[.entries[] | select((.file | endswith(\$file)) and .line == $(line_in "$2" "$3")) | .$1] |
+		add // 0" file "$2"
+}
+
+# often TIMES COMMAND…: until it succeeds; what the last one printed and its status count. For what other
+# programs on the machine may disturb: COMMAND makes a recording and judges it. A profiler that is wrong is
+# wrong every time.
+often() {
+	local times=$1 attempt failures=$lib_failures result
+
+	shift
+	for ((attempt = 1; attempt <= times; attempt++)); do
+		lib_failures=$failures
+		"$@" >"$dir/often" 2>&1
+		result=$lib_failures
+		[ "$result" -gt "$failures" ] || break
+		[ "$attempt" -eq "$times" ] || sed 's/^/# disturbed? /' "$dir/often"
+	done
+	cat "$dir/often"
+	[ "$result" -eq "$failures" ]
 }
 
 # check_losses NAME FILE [CAUSE…]: every loss counter is 0, but for the causes that are explained where
@@ -175,17 +243,33 @@ stolen_ns() {
 }
 
 # check_samples NAME GOT NS PERCENT [LEAST [RATE]]: samples of that much CPU time, within PERCENT or LEAST
-# of them. What the target says it was stalled (target.h) may be missing on top of that, and what was stolen
-# since the recording began may have been sampled all the same.
+# of them. What the target says it was stalled (target.h) may be missing on top of that (of a target that says
+# nothing: what was stolen), and what was stolen since the recording began may have been sampled all the same.
 check_samples() {
 	check_between "$1" "$2" $(awk -v ns="$3" -v percent="$4" -v least="${5:-0}" -v rate="${6:-999}" \
 		-v stolen=$(($(stolen_ns) - ${stolen_before:-$(stolen_ns)})) \
-		-v stalled="$(awk '$1 == "stalled_ns" { sum += $2 } END { print sum + 0 }' "$truth")" 'BEGIN {
+		-v stalled="$(awk '$1 == "stalled_ns" { sum += $2 } END { print sum }' "$truth")" 'BEGIN {
+			if (stalled == "")
+				stalled = stolen
 			want = ns / 1e9 * rate
 			room = want * percent / 100
 			if (room < least)
 				room = least
 			print want - room - stalled / 1e9 * rate, want + room + stolen / 1e9 * rate }')
+}
+
+# may_use_bpf [CAPABILITIES]: is the BPF source allowed to somebody with these (hexadecimal; default: to us)?
+# CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN. By the kernel's word, not by rsprof's.
+may_use_bpf() {
+	local capabilities=$((16#${1:-$(awk '$1 == "CapEff:" { print $2 }' /proc/self/status)}))
+
+	[ -r /sys/kernel/btf/vmlinux ] &&
+		(((capabilities >> 21 & 1) || ((capabilities >> 38 & 1) && (capabilities >> 39 & 1))))
+}
+
+# meta_of FILE KEY
+meta_of() {
+	sql "$1" "SELECT value FROM meta WHERE key = '$2'"
 }
 
 # sql FILE STATEMENT: through plain sqlite3.

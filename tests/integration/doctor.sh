@@ -21,8 +21,29 @@ check_equal doctor_target "$(of '"\(.target.pid) \(.target.process_name) \(.targ
 check_equal doctor_exe "$(of .target.exe_path)" "$(readlink "/proc/$burn/exe")"
 check_equal doctor_frame_pointers "$(of .target.frame_pointers)" "frame pointers"
 check_equal doctor_limits "$(of '"\(.open_files_soft) \(.open_files_hard)"')" "$(ulimit -Sn) $(ulimit -Hn)"
-check_equal doctor_takes_perf "$(of '[.sources[] | select(.cpu.taken) | .source] | join(" ")')" perf
+if may_use_bpf; then
+	best=bpf wait=bpf
+else
+	best=perf wait=
+fi
+# taken SIGNAL: the sources that $json marks for it.
+taken() {
+	of "[.sources[] | select(.$1.taken) | .source] | join(\" \")"
+}
+# cell SOURCE SIGNAL: what $json answers.
+cell() {
+	of ".sources[] | select(.source == \"$1\") | .$2.answer"
+}
+check_equal doctor_takes_the_best "$(taken cpu)" $best
+check_equal doctor_takes_the_best_for_waits "$(taken wait)" "$wait"
+check_equal doctor_takes_no_heap "$(taken heap) $(cell bpf heap)" " not in this version"
+check_equal doctor_perf_has_no_waits "$(cell perf wait)" "not in this version"
+if may_use_bpf; then
+	check_equal doctor_bpf_answers "$(cell bpf cpu) $(cell bpf wait)" "yes yes"
+	check_equal doctor_has_no_advice "$(of '.advice | length')" 0
+fi
 run "$RSPROF" doctor -p "$burn"
+check_contains doctor_marks_what_is_taken "$out" "what rsprof -p $burn would take"
 check_contains doctor_names_the_target "$out" "target $burn burn"
 check_refusal doctor_no_process 3 "$RSPROF" doctor -p 2147483647
 
@@ -40,15 +61,29 @@ check_equal doctor_stripped_dwarf "$(of '.target.dwarf_version // 0')" 0
 stop_target
 
 # For somebody else's process: the command that would allow it, and recording refuses as was told.
-if is_root && as_ordinary; then
+if is_root && as_ordinary burn; then
 	run "${as[@]}" "$RSPROF" doctor -p "$burn"
 	check_equal doctor_refused_exit_code "$status" 0
 	check_contains doctor_refused_says_why "$out" "another user"
 	check_contains doctor_refused_command "$out" "sudo rsprof -p $burn"
 	json=$("${as[@]}" "$RSPROF" doctor -p "$burn" --json)
 	check_equal doctor_refused_takes_nothing \
-		"$(of '[.sources[] | select(.cpu.taken) | .source] | join(" ")')" ""
+		"$(taken cpu)$(taken wait)" ""
 	check_refusal doctor_was_right 4 "${as[@]}" "$RSPROF" -p "$burn" -q -d 1s -o "$dir/refused.db"
+
+	# Its own: perf, and what bpf would need.
+	start_running "$TARGETS/burn" 30
+	json=$("${as[@]}" "$RSPROF" doctor -p "$target_pid" --json)
+	check_equal doctor_ordinary_takes_perf "$(taken cpu) $(taken wait)" "perf "
+	check_equal doctor_ordinary_bpf "$(cell bpf cpu) / $(cell bpf wait)" \
+		"no: needs CAP_BPF and CAP_PERFMON / no"
+	check_contains doctor_ordinary_bpf_advice \
+		"$(of '.advice[] | select(.source == "bpf") | .sentence')" CAP_BPF
+	run "${as[@]}" "$RSPROF" doctor -p "$target_pid"
+	check_contains doctor_ordinary_sudo "$out" "sudo rsprof -p $target_pid"
+	check_contains doctor_ordinary_setcap "$out" \
+		"cap_bpf,cap_perfmon,cap_sys_ptrace,cap_checkpoint_restore+ep"
+	stop_target
 else
 	skip doctor_refused_command "not root, or setpriv is not installed"
 fi

@@ -4,67 +4,84 @@
 . tests/lib/lib.sh
 . tests/integration/common.bash
 
-line_of() {
-	grep -n "// $1\$" tests/targets/faults.c | cut -d: -f1
+# 60 pages in each burst stay below the kernel's limit a tick.
+faults() {
+	local name=$1_faults touched
+
+	profile $name -e page-faults --source "$1" -- faults 12000 60 || return
+	touched=$(truth_of touched)
+	check_losses ${name}_losses "$db"
+	top "$db" --event page-faults
+	check_near ${name}_samples "$(of .total_samples)" "$touched" 2
+	check_near ${name}_two_of_three "$(of_line samples faults.c TWO)" "$((touched * 2 / 3))" 2
+	check_near ${name}_one_of_three "$(of_line samples faults.c ONE)" "$((touched / 3))" 2
+	check_equal ${name}_event_is_named "$(of .event)" page-faults
+	# The first pages of printf() and the like are faults too.
+	check_between ${name}_complete "$(of .complete_stacks_pct)" 98 100
+	check_equal ${name}_are_no_cpu_samples "$(sql "$db" 'SELECT COUNT(*) FROM cpu_samples')" 0
 }
 
-of_line() {
-	of "[.entries[] | select((.file | endswith(\"faults.c\")) and .line == $(line_of "$1")) |
-		.samples] | add // 0"
+# As fast as it can: what the kernel holds back is counted as lost, by cause.
+fast_faults() {
+	local name=$1_fast_faults
+
+	profile $name -e page-faults --source "$1" -- faults 60000 || return
+	check_losses ${name}_other_losses "$db" events_unsampled throttled ring_full
+	top "$db" --event page-faults
+	check_near ${name}_samples_and_losses \
+		"$(of '.total_samples + (.losses.events_unsampled // 0) + (.losses.ring_full // 0)')" \
+		"$(truth_of touched)" 2
 }
 
-if is_root || [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -le 1 ]; then
-	# 60 pages in each burst stay below the kernel's limit a tick.
-	if profile faults -e page-faults -- faults 12000 60; then
-		touched=$(truth_of touched)
-		top "$db" --event page-faults
-		check_near faults_samples "$(of .total_samples)" "$touched" 2
-		check_near faults_two_of_three "$(of_line TWO)" "$((touched * 2 / 3))" 2
-		check_near faults_one_of_three "$(of_line ONE)" "$((touched / 3))" 2
-		check_equal faults_event_is_named "$(of .event)" page-faults
-		check_losses faults_losses "$db"
-		# The first pages of printf() and the like are faults too, with libc's broken stacks.
-		check_between faults_complete "$(of .complete_stacks_pct)" 98 100
-		check_equal faults_are_no_cpu_samples "$(sql "$db" 'SELECT COUNT(*) FROM cpu_samples')" 0
-	fi
+switches() {
+	local name=$1_switches
 
-	# As fast as it can: what the kernel holds back is counted as lost, by cause.
-	if profile fast_faults -e page-faults -- faults 60000; then
-		top "$db" --event page-faults
-		check_near fast_faults_samples_and_losses \
-			"$(of '.total_samples + (.losses.events_unsampled // 0) + (.losses.ring_full // 0)')" \
-			"$(truth_of touched)" 2
-		check_losses fast_faults_other_losses "$db" events_unsampled throttled ring_full
-	fi
+	profile $name -e context-switches --source "$1" -- sleeper 2000 || return
+	check_losses ${name}_losses "$db"
+	top "$db" --event context-switches
+	# Those of a thread that others made way for count too.
+	check_between ${name}_samples "$(of .total_samples)" "$(($(truth_of slept) * 98 / 100))" \
+		"$(($(truth_of slept) * 102 / 100 + $(truth_of involuntary)))"
+	# The switch happens inside libc, and is charged to the line that sleeps.
+	check_near ${name}_on_their_line "$(of_function samples sleep_once)" "$(truth_of slept)" 2
+	check_between ${name}_complete "$(of .complete_stacks_pct)" 99 100
+}
 
-	if profile switches -e context-switches -- sleeper 2000; then
-		top "$db" --event context-switches
-		check_near switches_samples "$(of .total_samples)" "$(truth_of slept)" 2
-		check_losses switches_losses "$db"
-		# The switch happens inside libc, and is charged to the line that sleeps.
-		check_near switches_on_their_line "$(of_function samples sleep_once)" "$(truth_of slept)" 2
-	fi
+# Two at once: each with its own counts.
+both() {
+	local name=$1_both
 
-	# Two at once: each with its own counts.
-	if profile both -e cpu-clock,page-faults --cpu-freq 999 -- faults 6000 60; then
-		top "$db" --event page-faults
-		check_near both_faults "$(of .total_samples)" "$(truth_of touched)" 2
-		top "$db" --event cpu-clock
-		check_equal both_cpu_is_the_default "$(of .total_samples)" \
-			"$("$RSPROF" top cpu "$db" --json | jq .total_samples)"
-		check_equal both_cpu_samples "$(sql "$db" 'SELECT SUM(count) FROM cpu_samples')" \
-			"$(of .total_samples)"
-		check_between both_cpu "$(of .total_samples)" 1 900
-	fi
-else
-	skip faults_samples "kernel events may not be sampled by this user"
-fi
+	profile $name -e cpu-clock,page-faults --cpu-freq 999 --source "$1" -- faults 6000 60 || return
+	top "$db" --event page-faults
+	check_near ${name}_faults "$(of .total_samples)" "$(truth_of touched)" 2
+	top "$db" --event cpu-clock
+	check_equal ${name}_cpu_is_the_default "$(of .total_samples)" \
+		"$("$RSPROF" top cpu "$db" --json | jq .total_samples)"
+	check_equal ${name}_cpu_samples "$(sql "$db" 'SELECT SUM(count) FROM cpu_samples')" \
+		"$(of .total_samples)"
+	check_between ${name}_cpu "$(of .total_samples)" 1 "$(of .duration_ms)"
+}
 
-if profile task -e task-clock --cpu-freq 999 -- renamer 0.5; then
+task_clock() {
+	local name=$1_task_clock
+
+	profile $name -e task-clock --cpu-freq 999 --source "$1" -- renamer 0.3 || return
 	top "$db"
-	check_samples task_clock_samples "$(of .total_samples)" \
-		"$(($(truth_of early_ns) + $(truth_of late_ns)))" 5
-fi
+	check_samples ${name}_samples "$(of .total_samples)" \
+		"$(($(truth_of early_ns) + $(truth_of late_ns)))" 5 3
+}
+
+for source in $SOURCES; do
+	if is_root || [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -le 1 ]; then
+		often 3 faults "$source"
+		often 3 fast_faults "$source"
+		often 3 switches "$source"
+		often 3 both "$source"
+	else
+		skip "${source}_faults_samples" "kernel events may not be sampled by this user"
+	fi
+	often 3 task_clock "$source"
+done
 
 # Hardware counters: refused with a sentence where there are none.
 start_running "$TARGETS/burn" 30

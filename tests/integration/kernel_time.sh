@@ -4,20 +4,27 @@
 . tests/lib/lib.sh
 . tests/integration/common.bash
 
+reads() {
+	local name=${source}_reader
+
+	profile $name --cpu-freq 999 --source "$source" -- reader 2 || return
+	check_losses ${name}_losses "$db"
+	top "$db"
+	check_samples ${name}_samples "$(of .total_samples)" "$(truth_of cpu_ns)" 5
+	check_share ${name}_kernel_share \
+		"$(of '100 * ([.entries[].kernel_samples] | add) / .total_samples')" \
+		"$(awk "BEGIN { print 100 * $(truth_of system_ns) / $(truth_of cpu_ns) }")" 10
+	# Charged to the line that entered the kernel.
+	top "$db" --by function
+	check_between ${name}_charged_to_its_function "$(of_function incl_pct read_zeroes)" 98 100
+	check_equal ${name}_charged_to_its_file "$(of '.entries[0].file | split("/") | last')" reader.c
+	check_equal ${name}_has_no_unsampled_time "$(of '.cpu_time_unsampled_ms // 0')" 0
+}
+
 if is_root; then
-	if profile reader --cpu-freq 999 -- reader 3; then
-		top "$db"
-		check_samples reader_samples "$(of .total_samples)" "$(truth_of cpu_ns)" 5
-		check_losses reader_losses "$db"
-		check_share reader_kernel_share \
-			"$(of '100 * ([.entries[].kernel_samples] | add) / .total_samples')" \
-			"$(awk "BEGIN { print 100 * $(truth_of system_ns) / $(truth_of cpu_ns) }")" 10
-		# Charged to the line that entered the kernel.
-		top "$db" --by function
-		check_between reader_charged_to_its_function "$(of_function incl_pct read_zeroes)" 98 100
-		check_equal reader_charged_to_its_file "$(of '.entries[0].file | split("/") | last')" reader.c
-		check_equal reader_has_no_unsampled_time "$(of '.cpu_time_unsampled_ms // 0')" 0
-	fi
+	for source in $SOURCES; do
+		often 3 reads
+	done
 else
 	skip reader_samples "not root"
 fi

@@ -9,30 +9,39 @@ child() {
 
 	shift 2
 	db=$dir/$name.db
+	rm -f "$db"
+	stolen_before=$(stolen_ns)
 	run timeout -k 5 60 "$RSPROF" run -q -o "$db" "$@"
 	check_equal "run_${name}_exit_code" "$status" "$code"
 }
 
-child 0 zero --cpu-freq 999 -- "$TARGETS/exits" 300 0 0 "two words" ''
+zero() {
+	child 0 zero --cpu-freq 999 -- "$TARGETS/exits" 300 0 0 "two words" ''
+	truth=$dir/truth
+	printf '%s\n' "$out" >"$truth"
+	top "$db" --by function
+	# From its first instruction on: loader, libc and all.
+	check_samples run_samples "$(of .total_samples)" "$(truth_of cpu_ns)" 5 4
+	check_between run_share "$(of_function incl_pct run_burn)" 90 100
+}
+
+often 3 zero
 check_finished run_zero_finished "$db"
 check_equal run_stdout_is_the_childs "$(grep -vE '^(cpu|stalled)_ns ' <<<"$out")" \
 	"$(printf 'argument %s\n' 300 0 0 'two words' '')"
 check_contains run_summary_is_on_stderr "$errors" run_burn
-truth=$dir/truth
-printf '%s\n' "$out" >"$truth"
-top "$db" --by function
-# From its first instruction on: loader, libc and all.
-check_samples run_samples "$(of .total_samples)" "$(truth_of cpu_ns)" 5 4
-check_between run_share "$(of_function incl_pct run_burn)" 90 100
 check_losses run_losses "$db"
 check_equal run_process_name "$(sql "$db" "SELECT value FROM meta WHERE key = 'process_name'")" exits
 check_equal run_no_frame_of_ours "$(of '[.entries[] | select(.module == "rsprof")] | length')" 0
 
-child 0 short --cpu-freq 999 -- "$TARGETS/exits" 50 0
-truth=$dir/truth
-printf '%s\n' "$out" >"$truth"
-top "$db"
-check_samples run_short_samples "$(of .total_samples)" "$(truth_of cpu_ns)" 5 4
+short() {
+	child 0 short --cpu-freq 999 -- "$TARGETS/exits" 50 0
+	truth=$dir/truth
+	printf '%s\n' "$out" >"$truth"
+	top "$db"
+	check_samples run_short_samples "$(of .total_samples)" "$(truth_of cpu_ns)" 5 4
+}
+often 3 short
 
 child 3 three -- "$TARGETS/exits" 10 3
 check_finished run_three_finished "$db"

@@ -63,6 +63,7 @@ check_equal query_meta_version "$(sql "$db" 'SELECT * FROM meta;' | grep -c '^ve
 
 # Every documented column, and the laws between the tables.
 sql "$db" 'SELECT id, timestamp_ms FROM checkpoints; SELECT checkpoint_id, thread_id, addr, count FROM cpu_samples;
+	SELECT checkpoint_id, thread_id, addr, kind, waits, wait_ns, run_ns FROM wait_samples;
 	SELECT addr, file, line, function FROM symbols; SELECT key, value FROM meta;
 	SELECT addr, function, file, line, live_bytes, total_alloc_bytes, total_free_bytes, total_allocs,
 	total_frees FROM heap_samples' >"$dir/columns" 2>&1
@@ -87,7 +88,7 @@ check_equal meta_name_is_right "$(meta process_name)" burn
 check_equal meta_exe_is_right "$(meta exe_path)" "$(readlink "/proc/$burn/exe")"
 check_equal meta_interval_is_right "$(meta checkpoint_interval_ms)" 200
 check_equal meta_freq_is_right "$(meta cpu_freq_hz)" 999
-check_equal meta_source_is_right "$(meta cpu_source)" perf
+check_equal meta_source_is_right "$(meta cpu_source)" "${SOURCES%% *}"
 check_near meta_start_is_now "$(date -d "$(meta start_time)" +%s)" "$(date +%s)" 0 60
 
 # query: the same rows, and nothing that writes.
@@ -155,6 +156,69 @@ check_between option_until_is_a_part "$first" 1 "$((total - 1))"
 check_equal option_windows_add_up "$(($(samples_in --window 0..1100ms) + \
 	$(samples_in --window 1100ms..3s) + $(samples_in --window 3s..60s)))" "$total"
 check_equal option_window_is_until "$(samples_in --window 0..1100ms)" "$first"
+
+# Waits, replayed: exact numbers in SQL, in top and in the summary.
+cat >"$dir/waits.events" <<'EVENTS'
+rsprof-events 1
+events cpu-clock wait-time
+frequency 99
+mmap 1000000000 10 10 400000 10000 0 8:1 99 x /usr/bin/shop
+comm 1000000000 10 10 name shop
+comm 1000000000 10 11 name clerk
+sample 1100000000 10 10 0 1 complete user 401000 402000
+sample 1200000000 10 10 0 1 complete kernel 401000 402000
+wait 1300000000 10 10 1 sleep 300000000 1 100000000 complete 401100 402000
+wait 1400000000 10 11 1 lock 200000000 2 50000000 complete 401200 402000
+wait 1500000000 10 11 1 run-queue 50000000 5 1000000 complete 401200 402000
+wait 2500000000 10 11 1 lock 1000000000 1 2000000 broken 401200
+wait 2600000000 10 10 1 io 40000000 4 3000000 empty
+wait 2700000000 10 10 1 poll 10000000 0 0 complete 401300 402000
+wait 2800000000 10 12 1 - 0 0 77000000 empty
+sample 3100000000 10 10 0 1 complete user 401000 402000
+EVENTS
+waits=$dir/waits.db
+run "$RSPROF" -q --replay "$dir/waits.events" --save-events "$dir/waits.saved" -o "$waits"
+check_equal waits_exit_code "$status" 0
+check_equal waits_save_what_was_replayed "$(diff "$dir/waits.events" "$dir/waits.saved")" ""
+check_equal waits_summary_has_both_tables "$(grep -c '^ *\(CPU%\|Wait%\)  *Incl%' <<<"$out")" 2
+check_contains waits_summary_numbers "$out" "waited 1.60s, ran 233ms"
+check_equal waits_columns "$(sql "$waits" 'SELECT checkpoint_id, thread_id, kind, waits, wait_ns, run_ns
+	FROM wait_samples w JOIN symbols s ON w.addr = s.addr ORDER BY checkpoint_id, wait_ns' | tr '\n' ' ')" \
+	"$(printf '%s ' '1|2|run queue|5|50000000|1000000' '1|2|lock|2|200000000|50000000' \
+		'1|1|sleep|1|300000000|100000000' '2|3||0|0|77000000' '2|1|poll|0|10000000|0' \
+		'2|1|io|4|40000000|3000000' '2|2|lock|1|1000000000|2000000')"
+check_equal waits_are_no_cpu_samples "$(sql "$waits" 'SELECT SUM(count) FROM cpu_samples')" 3
+check_equal waits_are_no_samples_in_list "$("$RSPROF" list -d "$dir" --json |
+	jq '.[] | select(.file == "waits.db").samples')" 3
+json=$("$RSPROF" top wait "$waits" --json -n 0)
+check_equal waits_totals "$(of '"\(.total_samples) \(.total_wait_ns) \(.total_run_ns) \(.kinds | tojson)"')" \
+	'13 1600000000 233000000 {"run queue":50000000,"lock":1200000000,"sleep":300000000,"io":40000000,"poll":10000000}'
+check_equal waits_rows "$(of '[.entries[] | select(.wait_ns > 0) | "\(.wait_ns / 1000000) \(.waits) \(.kind)"] | join(", ")')" \
+	"1250 8 lock, 300 1 sleep, 40 4 io, 10 0 poll"
+check_equal waits_agree_with_sql "$(of '[.entries[].wait_ns] | add')" \
+	"$(sql "$waits" 'SELECT SUM(wait_ns) FROM wait_samples')"
+# One that goes on counts as one: 9 of 14.
+check_equal waits_complete "$(of .complete_stacks_pct)" 64.2857
+json=$("$RSPROF" top wait "$waits" --json --by thread --sort run_ns)
+check_equal waits_by_thread "$(of '[.entries[] | "\(.function) \(.wait_ns / 1000000) \(.run_ns / 1000000)"] | join(", ")')" \
+	"shop (10) 350 103,  (12) 0 77, clerk (11) 1250 53"
+json=$("$RSPROF" top wait "$waits" --json --until 1s)
+check_equal waits_in_a_window "$(of '"\(.total_wait_ns) \(.total_run_ns)"')" "550000000 151000000"
+check_equal waits_csv "$("$RSPROF" top wait "$waits" --csv -n 1 | tail -n 1)" \
+	"78.1250,[shop],0,shop+0x1200,78.1250,1250000000,1250000000,53000000,8,lock,shop,0,50000000,1200000000,0,0,0,0,0"
+top "$waits"
+check_equal waits_leave_top_cpu_alone "$(of '"\(.total_samples) \([.entries[].samples] | add)"')" "3 3"
+check_refusal waits_take_no_event 2 "$RSPROF" top wait "$waits" --event wait-time
+check_refusal waits_are_no_event_of_top_cpu 2 "$RSPROF" top cpu "$waits" --event wait-time
+check_refusal waits_sort_by_their_own_keys 2 "$RSPROF" top wait "$waits" --sort cpu_pct
+check_refusal waits_not_recorded 2 "$RSPROF" top wait "$db"
+check_contains waits_not_recorded_says_what_was "$errors" "It holds cpu-clock; type: rsprof top cpu "
+run "$RSPROF" -q --replay "$dir/waits.events" -e wait-time -o "$dir/waits_only.db"
+check_contains waits_only_summary "$out" "next: rsprof top wait "
+check_equal waits_only_summary_has_one_table "$(grep -c '^ *\(CPU%\|Wait%\)  *Incl%' <<<"$out")" 1
+check_refusal waits_only_have_no_cpu 2 "$RSPROF" top cpu "$dir/waits_only.db"
+check_contains waits_only_says_what_was "$errors" "It holds wait-time; type: rsprof top wait "
+check_equal waits_only_total "$("$RSPROF" top wait "$dir/waits_only.db" --json | jq .total_wait_ns)" 1600000000
 
 # --append: a second recording in the same file.
 cp "$db" "$dir/appended.db"

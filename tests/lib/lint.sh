@@ -2,10 +2,12 @@
 # tests/lib/lint.sh [layers|headers] [ROOT]: checks of the source tree; all of them without a word.
 #
 # layers   every #include "…" is a path from the root and allowed by the table below
-# headers  every header compiles alone: ours as gnu11, the public ones as strict C11 and as C++17
+# headers  every header compiles alone: ours as gnu11, those of BPF programs (*.bpf.h) as such, the
+#          public ones as strict C11 and as C++17
 set -u
 cc=${CC:-gcc}
 cxx=${CXX:-g++}
+bpf_cc=${BPF_CC:-clang}
 what=all
 case ${1:-} in
 layers | headers)
@@ -28,7 +30,7 @@ core    util core
 target  util core target
 symbol  util core symbol
 unwind  util core shm unwind
-source  util core target unwind shm source bpf/shared.h
+source  util core target unwind shm source bpf/shared.h bpf/profile.skel.h
 store   util core store
 view    util core view
 export  util core export
@@ -83,7 +85,8 @@ check_layers() {
 			complain "$path:$line: \"$included\" is no path from the root into a room"
 		elif [[ $allowed != *" $to "* && $allowed != *" $included "* ]]; then
 			complain "$path:$line: $from may not include \"$included\" ($to)"
-		elif [ ! -e "$included" ] && [ ! -e "${included%.inc}.sql" ]; then
+		elif [ ! -e "$included" ] && [ ! -e "${included%.inc}.sql" ] &&
+			[ ! -e "${included%.skel.h}.bpf.c" ]; then
 			complain "$path:$line: \"$included\" does not exist"
 		fi
 	done < <(files '*.[ch]' | xargs -r grep -n -H -E '^[[:space:]]*#[[:space:]]*include[[:space:]]*"')
@@ -109,6 +112,10 @@ check_headers() {
 			compiles "$header" "$cc" -std=c11 -pedantic-errors
 			language=c++
 			compiles "$header" "$cxx" -std=c++17 -pedantic-errors
+			;;
+		*.bpf.h)
+			compiles "$header" "$bpf_cc" -target bpf -ffreestanding \
+				-idirafter "/usr/include/$("$cc" -print-multiarch)"
 			;;
 		*) compiles "$header" "$cc" -std=gnu11 -D_GNU_SOURCE ;;
 		esac

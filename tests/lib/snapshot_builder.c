@@ -20,6 +20,7 @@ struct snapshot_builder {
 	VEC(struct snapshot_node) nodes;
 	VEC(struct snapshot_stack) stacks;
 	VEC(struct snapshot_row) rows;
+	VEC(struct snapshot_step) steps;
 	struct u64_map node_of; /* (parent, frame) → node */
 };
 
@@ -60,6 +61,7 @@ void builder_free(struct snapshot_builder *builder)
 	vec_done(&builder->nodes);
 	vec_done(&builder->stacks);
 	vec_done(&builder->rows);
+	vec_done(&builder->steps);
 	u64_map_done(&builder->node_of);
 	arena_done(&builder->snapshot.arena);
 	free(builder);
@@ -208,6 +210,32 @@ void builder_row(struct snapshot_builder *builder, uint32_t event, uint32_t thre
 	};
 }
 
+void builder_wait(struct snapshot_builder *builder, uint32_t event, uint32_t thread, uint32_t stack,
+		  enum wait_kind kind, uint64_t waits, uint64_t wait_ns, uint64_t run_ns)
+{
+	*vec_add(&builder->rows) = (struct snapshot_row){
+		.event = event,
+		.thread = thread,
+		.stack = stack,
+		.kind = kind,
+		.count = waits,
+		.value = wait_ns,
+		.run_ns = run_ns,
+	};
+}
+
+void builder_step(struct snapshot_builder *builder, uint32_t recording, uint64_t time_ns,
+		  const char *signal, const char *mode)
+{
+	*vec_add(&builder->steps) = (struct snapshot_step){
+		.recording = recording,
+		.time_ns = time_ns,
+		.signal = keep(builder, signal),
+		.mode = keep(builder, mode),
+		.reason = "",
+	};
+}
+
 const struct snapshot *builder_snapshot(struct snapshot_builder *builder)
 {
 	struct snapshot *snapshot = &builder->snapshot;
@@ -230,6 +258,8 @@ const struct snapshot *builder_snapshot(struct snapshot_builder *builder)
 	snapshot->node_count = builder->nodes.count;
 	snapshot->stacks = builder->stacks.items;
 	snapshot->stack_count = builder->stacks.count;
+	snapshot->steps = builder->steps.items;
+	snapshot->step_count = builder->steps.count;
 	snapshot->rows = builder->rows.items;
 	snapshot->row_count = builder->rows.count;
 	return snapshot;

@@ -38,6 +38,12 @@ uint32_t builder_stack_at(struct snapshot_builder *builder, uint32_t node, enum 
 void builder_row(struct snapshot_builder *builder, uint32_t event, uint32_t thread, uint32_t stack,
 		 uint64_t count, uint64_t kernel_count, uint64_t value);
 
+/* A row of waiting: value and count are its time and how often. */
+void builder_wait(struct snapshot_builder *builder, uint32_t event, uint32_t thread, uint32_t stack,
+		  enum wait_kind kind, uint64_t waits, uint64_t wait_ns, uint64_t run_ns);
+void builder_step(struct snapshot_builder *builder, uint32_t recording, uint64_t time_ns,
+		  const char *signal, const char *mode);
+
 /* The snapshot as it is now; valid until the builder is added to or freed. */
 const struct snapshot *builder_snapshot(struct snapshot_builder *builder);
 

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 #[inline(always)]
 fn mix(seed: u64, rounds: u64) -> u64 {
     let mut value = seed;
-    for _ in 0..rounds {
-        value = black_box((value ^ (value >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(7) ^ (value << 3)); // HOT
-    }
+    // On one line: which instruction of a loop a timer finds depends on the machine.
+    for _ in 0..rounds { value = black_box(value ^ (value >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9); } // HOT
     value
 }
 

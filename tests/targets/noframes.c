@@ -1,5 +1,5 @@
-/* noframes SECONDS: built without frame pointers. On the signal, two threads burn under libc's qsort, 60 calls
- * deep and in a signal handler, a third each of the time. */
+/* noframes SECONDS [now]: built without frame pointers. On the signal, two threads burn under
+ * libc's qsort, 60 calls deep and in a signal handler, a third each of the time. */
 #include "tests/targets/target.h"
 
 enum { ITEMS = 32, DEPTH = 60, BURN_ROUNDS = 2000 };
@@ -7,20 +7,9 @@ enum { ITEMS = 32, DEPTH = 60, BURN_ROUNDS = 2000 };
 static _Atomic uint64_t sorted_ns, deep_ns, handled_ns;
 static double seconds;
 
-/* As CHURN, but without the frame that it keeps. */
-#define BURN(rounds)                                                                               \
-	do {                                                                                       \
-		uint64_t burn_value = (rounds);                                                    \
-                                                                                                   \
-		for (uint64_t burn_i = 0; burn_i < (rounds); burn_i++) {                           \
-			burn_value = burn_value * 6364136223846793005u + 1442695040888963407u;     \
-			__asm__ volatile("" : "+r"(burn_value));                                   \
-		}                                                                                  \
-	} while (0)
-
 APART static int compare_slowly(const void *a, const void *b)
 {
-	BURN(BURN_ROUNDS);
+	CHURN(BURN_ROUNDS);
 	return *(const int *)a - *(const int *)b;
 }
 
@@ -35,7 +24,7 @@ APART static void sort_slowly(void)
 
 APART static void burn_deep(void)
 {
-	BURN(BURN_ROUNDS * 100);
+	CHURN(BURN_ROUNDS * 100);
 }
 
 APART static int descend(int depth)
@@ -50,7 +39,7 @@ APART static int descend(int depth)
 APART static void handle(int signal)
 {
 	(void)signal;
-	BURN(BURN_ROUNDS * 100);
+	CHURN(BURN_ROUNDS * 100);
 }
 
 APART static void interrupt_itself(void)
@@ -96,15 +85,14 @@ int main(int argc, char **argv)
 	seconds = number_argument(argc, argv, 1, 1);
 	sigaction(SIGUSR2, &action, NULL);
 	block_signals();
-	/* Without a test that sends the signal, at once. */
-	if (argc <= 2)
+	if (!is_told_now(argc, argv))
 		wait_for_go();
 	pthread_create(&thread, NULL, work, NULL);
 	work(NULL);
 	pthread_join(thread, NULL);
 	printf("sorted_ns %" PRIu64 "\ndeep_ns %" PRIu64 "\nhandled_ns %" PRIu64 "\n", sorted_ns,
 	       deep_ns, handled_ns);
-	if (argc <= 2)
+	if (!is_told_now(argc, argv))
 		linger();
 	return 0;
 }

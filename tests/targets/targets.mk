@@ -1,18 +1,23 @@
 # The profiled programs. TARGETS lists all of them for `make targets`; they are the same in every MODE.
 TARGETS_C := burn threads64 reader faults sleeper plugin execer execee forker renamer manythreads \
 	zombie exits work
+# As release builds and libraries are: without frame pointers.
+TARGETS_NOFRAMES := noframes sortsig recursion jit realign maps1000 waiter waitstacks waitkinds
 TARGETS_RUSTC := $(shell command -v rustc 2>/dev/null)
 TARGETS_LLD := $(shell command -v ld.lld 2>/dev/null)
 # Frames everywhere (target.h forces them in leaves) and no tail calls: a walk along frame pointers then
 # sees every caller.
 TARGETS_CFLAGS := -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -Wall -Wextra -fno-omit-frame-pointer \
 	-fno-shrink-wrap -fno-optimize-sibling-calls -pthread
+TARGETS_NOFRAMES_CFLAGS := $(filter-out -fno-omit-frame-pointer,$(TARGETS_CFLAGS)) -fomit-frame-pointer \
+	-DNO_FRAMES
 TARGETS_RUSTFLAGS := --edition 2021 -O -g -C force-frame-pointers=yes
 
 TARGETS := $(TARGETS_C:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/plug_a.so $(TARGETS_OUT)/plug_b.so \
-	$(TARGETS_OUT)/stripped $(TARGETS_OUT)/nodwarf $(TARGETS_OUT)/noframes
+	$(TARGETS_OUT)/stripped $(TARGETS_OUT)/nodwarf $(TARGETS_NOFRAMES:%=$(TARGETS_OUT)/%) \
+	$(TARGETS_OUT)/plugin_noframes $(TARGETS_OUT)/bare/plug_a.so $(TARGETS_OUT)/bare/plug_b.so
 ifneq ($(TARGETS_RUSTC),)
-TARGETS += $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0
+TARGETS += $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0 $(TARGETS_OUT)/deep
 ifneq ($(TARGETS_LLD),)
 TARGETS += $(TARGETS_OUT)/rust_lld
 endif
@@ -28,10 +33,20 @@ $(TARGETS_OUT)/%.so: tests/targets/%.c tests/targets/target.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(TARGETS_CFLAGS) -shared -fPIC -o $@ $<
 
-$(TARGETS_OUT)/noframes: tests/targets/noframes.c tests/targets/target.h
+$(TARGETS_NOFRAMES:%=$(TARGETS_OUT)/%): $(TARGETS_OUT)/%: tests/targets/%.c tests/targets/target.h
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -fno-omit-frame-pointer,$(TARGETS_CFLAGS)) -fomit-frame-pointer -o $@ $<
+	$(Q)$(CC) $(TARGETS_NOFRAMES_CFLAGS) -o $@ $< -ldl
+
+$(TARGETS_OUT)/plugin_noframes: tests/targets/plugin.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_NOFRAMES_CFLAGS) -o $@ $< -ldl
+
+$(TARGETS_OUT)/bare/%.so: tests/targets/%.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_NOFRAMES_CFLAGS) -shared -fPIC -o $@ $<
 
 $(TARGETS_OUT)/nodwarf: tests/targets/burn.c tests/targets/target.h
 	$(call say,TARGET,$@)
@@ -50,3 +65,8 @@ $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0 $(TARGETS_OUT)/rust_lld: tests/target
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) $(TARGETS_RUSTFLAGS) -o $@ $<
+
+$(TARGETS_OUT)/deep: tests/targets/deep.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<

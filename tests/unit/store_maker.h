@@ -137,7 +137,8 @@ static inline stack_id maker_stack(struct maker *maker, module_id module, enum s
 static inline void maker_row(struct maker *maker, uint32_t event, thread_id thread, stack_id stack,
 			     uint64_t count, uint64_t kernel, uint64_t value)
 {
-	struct delta_row row = {thread, stack, event, count, kernel, value};
+	struct delta_row row = {.thread = thread, .stack = stack, .event_index = event,
+				.count = count, .kernel_count = kernel, .value = value};
 
 	*vec_add(&maker->rows) = row;
 	*vec_add(&maker->all) = (struct made_row){maker->checkpoint + 1, row};

@@ -78,7 +78,7 @@ TEST(rows_with_the_same_key_add_up)
 
 	for (uint32_t round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 5000; i++) {
-			struct delta_row row = {{i % 7 + 1}, {i + 1}, i % 2, 1, round == 0, 10};
+			struct delta_row row = {{i % 7 + 1}, {i + 1}, i % 2, 0, 1, round == 0, 10, 0};
 
 			aggregate_add(aggregate, &row);
 		}
@@ -143,8 +143,8 @@ TEST(a_reused_tid_is_somebody_new_under_its_parents_name)
 TEST(merged_checkpoints_lose_nothing)
 {
 	struct delta *older = delta_new(), *younger = delta_new(), *merged;
-	const struct delta_row older_rows[] = {{{1}, {1}, 0, 5, 1, 5}, {{1}, {2}, 0, 7, 0, 7}};
-	const struct delta_row younger_rows[] = {{{1}, {1}, 0, 2, 1, 2}};
+	const struct delta_row older_rows[] = {{{1}, {1}, 0, 0, 5, 1, 5, 0}, {{1}, {2}, 0, 0, 7, 0, 7, 0}};
+	const struct delta_row younger_rows[] = {{{1}, {1}, 0, 0, 2, 1, 2, 0}};
 	const struct stack_frame frames[] = {{{{1}, 0x10}}, {{{1}, 0x20}}, {{{1}, 0x30}}};
 
 	older->checkpoint = 4;
@@ -172,6 +172,70 @@ TEST(merged_checkpoints_lose_nothing)
 	CHECK_EQ_U64(merged->frames[2].place.vaddr, 0x30);
 	delta_release(older);
 	delta_release(younger);
+	delta_release(merged);
+}
+
+TEST(waits_of_two_kinds_are_two_rows)
+{
+	struct aggregate *aggregate = aggregate_new();
+	const struct delta_row *rows;
+	size_t count;
+
+	for (uint64_t i = 0; i < 6; i++) {
+		const struct delta_row row = {
+			.thread = {1}, .stack = {2}, .event_index = 1,
+			.kind = i % 2 ? WAIT_LOCK : WAIT_SLEEP, .count = i, .value = 100, .run_ns = 7};
+
+		aggregate_add(aggregate, &row);
+	}
+	rows = aggregate_rows(aggregate, &count);
+	CHECK_EQ_U64(count, 2);
+	CHECK_EQ_U64(rows[0].kind, WAIT_SLEEP);
+	CHECK_EQ_U64(rows[0].count, 6);
+	CHECK_EQ_U64(rows[1].kind, WAIT_LOCK);
+	CHECK_EQ_U64(rows[1].count, 9);
+	CHECK_EQ_U64(rows[1].value, 300);
+	CHECK_EQ_U64(rows[1].run_ns, 21);
+	aggregate_free(aggregate);
+}
+
+TEST(merged_checkpoints_keep_waits_and_steps)
+{
+	struct delta *older = delta_new(), *younger = delta_new(), *merged;
+	const struct delta_row older_rows[] = {
+		{.thread = {1}, .stack = {1}, .kind = WAIT_LOCK, .count = 5, .value = 50, .run_ns = 3},
+		{.thread = {1}, .stack = {1}, .kind = WAIT_IO, .count = 1, .value = 9, .run_ns = 1}};
+	const struct delta_row younger_rows[] = {
+		{.thread = {1}, .stack = {1}, .kind = WAIT_LOCK, .count = 2, .value = 20, .run_ns = 4}};
+	const struct delta_step older_steps[] = {{10, "wait", "stacks of 1 of 2 waits", "cost"}};
+	const struct delta_step younger_steps[] = {{20, "wait", "stacks of 1 of 4 waits", "more"}};
+
+	older->checkpoint = 4;
+	older->rows = older_rows;
+	older->row_count = 2;
+	older->steps = older_steps;
+	older->step_count = 1;
+	younger->checkpoint = 5;
+	younger->rows = younger_rows;
+	younger->row_count = 1;
+	younger->steps = younger_steps;
+	younger->step_count = 1;
+	merged = delta_merge(older, younger);
+	delta_release(older);
+	delta_release(younger);
+	CHECK_EQ_U64(merged->row_count, 2);
+	CHECK_EQ_U64(merged->rows[0].kind, WAIT_LOCK);
+	CHECK_EQ_U64(merged->rows[0].count, 7);
+	CHECK_EQ_U64(merged->rows[0].value, 70);
+	CHECK_EQ_U64(merged->rows[0].run_ns, 7);
+	CHECK_EQ_U64(merged->rows[1].kind, WAIT_IO);
+	CHECK_EQ_U64(merged->rows[1].run_ns, 1);
+	CHECK_EQ_U64(merged->step_count, 2);
+	CHECK_EQ_U64(merged->steps[0].time_ns, 10);
+	CHECK_EQ_STR(merged->steps[0].mode, "stacks of 1 of 2 waits");
+	CHECK_EQ_U64(merged->steps[1].time_ns, 20);
+	CHECK_EQ_STR(merged->steps[1].signal, "wait");
+	CHECK_EQ_STR(merged->steps[1].reason, "more");
 	delta_release(merged);
 }
 

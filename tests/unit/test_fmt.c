@@ -8,6 +8,7 @@
 #include "reader/util/fmt.h"
 
 #define S UINT64_C(1000000000)
+#define MS UINT64_C(1000000)
 
 TEST(bytes_are_si)
 {
@@ -138,6 +139,45 @@ TEST(counts_are_read)
 	CHECK_EQ_U64(count, UINT64_MAX);
 	CHECK_EQ_I64(parse_count("007", &count), 0);
 	CHECK_EQ_U64(count, 7);
+}
+
+TEST(spans_keep_three_digits)
+{
+	static const struct {
+		uint64_t ns;
+		const char *text;
+	} cases[] = {
+		{0, "0s"},
+		{1, "1ns"},
+		{999, "999ns"},
+		{1000, "1.00us"},
+		{87049, "87.0us"},
+		{999499, "999us"},
+		{999500, "1.00ms"},
+		{4200000, "4.20ms"},
+		{9994999, "9.99ms"},
+		{9995000, "10.0ms"},
+		{99949999, "99.9ms"},
+		{99950000, "100ms"},
+		{310 * MS, "310ms"},
+		{1240 * MS, "1.24s"},
+		{12345 * MS, "12.3s"},
+		{59949 * MS, "59.9s"},
+		{59950 * MS, "1m00s"},
+		{100 * 1000 * MS, "1m40s"},
+		{7500 * 1000 * MS, "2h05m"},
+		{UINT64_MAX, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[FMT_MAX];
+
+		fmt_span(text, cases[i].ns);
+		if (cases[i].text)
+			CHECK_EQ_STR(text, cases[i].text);
+		else
+			CHECK(strlen(text) < FMT_MAX && strstr(text, "h"));
+	}
 }
 
 KIT_MAIN

@@ -264,41 +264,74 @@ TEST(the_remedy_fits_the_setting)
 	CHECK_EQ_STR(err.sentence, "This kernel has no perf events.");
 }
 
+TEST(what_bpf_misses_is_named)
+{
+	struct permit permit = {.has_btf = true};
+
+	CHECK_EQ_STR(permit_bpf_missing(&permit), "needs CAP_BPF and CAP_PERFMON");
+	permit.capabilities = UINT64_C(1) << CAP_BPF;
+	CHECK_EQ_STR(permit_bpf_missing(&permit), "needs CAP_PERFMON");
+	permit.capabilities = UINT64_C(1) << CAP_PERFMON;
+	CHECK_EQ_STR(permit_bpf_missing(&permit), "needs CAP_BPF");
+	permit.capabilities |= UINT64_C(1) << CAP_BPF;
+	CHECK(!permit_bpf_missing(&permit));
+	permit.capabilities = UINT64_C(1) << CAP_SYS_ADMIN;
+	CHECK(!permit_bpf_missing(&permit));
+	permit.has_btf = false;
+	CHECK_EQ_STR(permit_bpf_missing(&permit), "no BTF in this kernel");
+}
+
+static void check_taken(const struct offer offers[OFFER_SOURCES], int cpu, int wait)
+{
+	for (int i = 0; i < OFFER_SOURCES; i++) {
+		CHECK_EQ_I64(offers[i].signals[OFFER_CPU].is_taken, i == cpu);
+		CHECK_EQ_I64(offers[i].signals[OFFER_WAIT].is_taken, i == wait);
+		CHECK(!offers[i].signals[OFFER_HEAP].is_taken);
+	}
+}
+
 TEST(the_table_of_sources_is_honest)
 {
+	struct offer_answers answers = {.perf = PERMIT_USER_ONLY, .bpf_missing = "needs CAP_BPF"};
+	const int none = OFFER_SOURCES;
 	struct permit permit = {.has_btf = true, .ptrace_scope = 0};
 	struct offer offers[OFFER_SOURCES];
 
-	offers_list(&permit, NULL, PERMIT_USER_ONLY, OFFER_AGENT_UNKNOWN, offers);
+	offers_list(&permit, NULL, &answers, offers);
 	CHECK_EQ_STR(offers[OFFER_PERF].source, "perf");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_CPU].text, "yes, user time only");
-	for (int i = 0; i < OFFER_SOURCES; i++)
-		for (int j = 0; j < OFFER_SIGNALS; j++)
-			CHECK_EQ_I64(offers[i].signals[j].is_taken,
-				     i == OFFER_PERF && j == OFFER_CPU);
 	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_CPU].text, "not in this version");
-	CHECK_EQ_STR(offers[OFFER_BPF].here, "needs CAP_BPF");
-	permit.capabilities = UINT64_C(1) << CAP_BPF;
-	offers_list(&permit, NULL, PERMIT_NO, OFFER_AGENT_UNKNOWN, offers);
-	CHECK_EQ_STR(offers[OFFER_BPF].here, "needs CAP_PERFMON");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "no: needs CAP_BPF");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_WAIT].text, "no");
+	CHECK_EQ_STR(offers[OFFER_BPF].here, "refused");
+	check_taken(offers, OFFER_PERF, none);
+	answers.perf = PERMIT_NO;
+	answers.bpf_missing = NULL;
+	offers_list(&permit, NULL, &answers, offers);
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "no");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_CPU].text, "no");
-	CHECK(!offers[OFFER_PERF].signals[OFFER_CPU].is_taken);
-	permit.capabilities = UINT64_C(1) << CAP_SYS_ADMIN;
-	offers_list(&permit, NULL, PERMIT_YES, OFFER_AGENT_UNKNOWN, offers);
+	check_taken(offers, none, none);
+	answers.perf = PERMIT_YES;
+	answers.is_bpf_allowed = true;
+	offers_list(&permit, NULL, &answers, offers);
 	CHECK_EQ_STR(offers[OFFER_BPF].here, "allowed");
-	permit.has_btf = false;
-	offers_list(&permit, NULL, PERMIT_YES, OFFER_AGENT_UNKNOWN, offers);
-	CHECK_EQ_STR(offers[OFFER_BPF].here, "no BTF in this kernel");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "yes");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_WAIT].text, "yes");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "not in this version");
+	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_CPU].text, "yes");
+	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_WAIT].text, "not in this version");
+	check_taken(offers, OFFER_BPF, OFFER_BPF);
 }
 
 static void see_ptrace_refused(const void *pid)
 {
 	struct target *target = open_target(*(const pid_t *)pid);
+	struct offer_answers answers = {.perf = PERMIT_NO, .agent = OFFER_AGENT_ABSENT};
 	struct offer offers[OFFER_SOURCES];
 	struct permit permit;
 
 	permit_read(&permit);
-	offers_list(&permit, target, PERMIT_NO, OFFER_AGENT_ABSENT, offers);
+	offers_list(&permit, target, &answers, offers);
 	CHECK_EQ_STR(offers[OFFER_PTRACE].here, "needs CAP_SYS_PTRACE");
 	CHECK_EQ_STR(offers[OFFER_AGENT].here, "not loaded");
 	target_free(target);
@@ -308,12 +341,13 @@ TEST(ptrace_is_answered_by_the_kernel)
 {
 	struct child child = child_cat("/bin/cat");
 	struct target *target = open_target(child.pid);
+	struct offer_answers answers = {.perf = PERMIT_YES, .agent = OFFER_AGENT_LOADED};
 	struct offer offers[OFFER_SOURCES];
 	struct permit permit;
 
 	permit_read(&permit);
 	if (permit_has(&permit, CAP_SYS_PTRACE)) {
-		offers_list(&permit, target, PERMIT_YES, OFFER_AGENT_LOADED, offers);
+		offers_list(&permit, target, &answers, offers);
 		CHECK_EQ_STR(offers[OFFER_PTRACE].here, "allowed");
 		CHECK_EQ_STR(offers[OFFER_AGENT].here, "loaded");
 	}

@@ -102,9 +102,10 @@ TEST(every_event_round_trips)
 	static const uint64_t pcs[] = {0x401000, UINT64_MAX, 0};
 	const struct event events[] = {
 		{.time_ns = 1, .type = EVENT_SAMPLE, .pid = 10, .tid = 11,
-		 .sample = {pcs, 3, 1, UINT64_MAX, STACK_TRUNCATED, true}},
+		 .sample = {.pcs = pcs, .pc_count = 3, .event_index = 1, .value = UINT64_MAX,
+			    .status = STACK_TRUNCATED, .in_kernel = true}},
 		{.time_ns = 2, .type = EVENT_SAMPLE, .pid = 10, .tid = 11,
-		 .sample = {pcs, 0, 0, 1, STACK_EMPTY, false}},
+		 .sample = {.pcs = pcs, .value = 1, .status = STACK_EMPTY}},
 		{.time_ns = 3, .type = EVENT_MMAP, .pid = 10, .tid = 11,
 		 .mmap = {0x400000, 0x1000, 0x2000, 99, 8, 1, true, "/a b/\n\\c\x7f/\xc3\xa9"}},
 		{.time_ns = 4, .type = EVENT_MMAP, .pid = 10, .tid = 11,
@@ -168,7 +169,8 @@ TEST(the_text_is_as_documented)
 {
 	static const uint64_t pcs[] = {0x401000, 0x402000};
 	const struct event sample = {.time_ns = 123, .type = EVENT_SAMPLE, .pid = 10, .tid = 11,
-				     .sample = {pcs, 2, 1, 1, STACK_FRAME_POINTERS, false}};
+				     .sample = {.pcs = pcs, .pc_count = 2, .event_index = 1, .value = 1,
+						.status = STACK_FRAME_POINTERS}};
 	const struct event map = {.time_ns = 124, .type = EVENT_MMAP, .pid = 10, .tid = 11,
 				  .mmap = {0x400000, 0x1000, 0, 99, 8, 1, true, "/bin/a\tb"}};
 	const struct event_text_header header = {

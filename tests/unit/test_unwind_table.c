@@ -29,6 +29,7 @@ struct comparison {
 	Dwarf_CFI *cfi;
 	const struct unwind_rules *rules;
 	uint64_t entry;
+	uint64_t bare_start[2], bare_end[2]; /* .init and .fini */
 	uint64_t query_count, difference_count, unsupported_count;
 };
 
@@ -147,6 +148,38 @@ static bool is_ra_same(Dwarf_Frame *frame, const struct ehframe_rule *rule)
 	return is_at_cfa(ops, count, -8);
 }
 
+/* What a table may say where libdw has nothing. */
+static bool is_known_otherwise(const struct comparison *comparison, uint64_t pc,
+			       const struct ehframe_rule *rule)
+{
+	if (rule->cfa_type == EH_CFA_STOP)
+		return pc >= comparison->entry && pc - comparison->entry < UNWIND_ENTRY_BYTES;
+	for (int i = 0; i < 2; i++) {
+		if (pc >= comparison->bare_start[i] && pc < comparison->bare_end[i])
+			return rule->cfa_type == EH_CFA_RSP && rule->rbp_type == EH_RBP_SAME;
+	}
+	return rule->cfa_type == EH_CFA_NONE;
+}
+
+static void find_bare_sections(Elf *elf, struct comparison *comparison)
+{
+	Elf_Scn *section = NULL;
+	size_t names, count = 0;
+
+	CHECK(elf_getshdrstrndx(elf, &names) == 0);
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		const char *name;
+
+		CHECK(gelf_getshdr(section, &header) != NULL);
+		name = elf_strptr(elf, names, header.sh_name);
+		if (count == 2 || (strcmp(name, ".init") != 0 && strcmp(name, ".fini") != 0))
+			continue;
+		comparison->bare_start[count] = header.sh_addr;
+		comparison->bare_end[count++] = header.sh_addr + header.sh_size;
+	}
+}
+
 static bool is_same(const struct comparison *comparison, uint64_t pc,
 		    const struct ehframe_rule *rule)
 {
@@ -154,9 +187,7 @@ static bool is_same(const struct comparison *comparison, uint64_t pc,
 	bool is_signal, is_good;
 
 	if (dwarf_cfi_addrframe(comparison->cfi, pc, &frame) != 0)
-		return rule->cfa_type == EH_CFA_NONE ||
-		       (rule->cfa_type == EH_CFA_STOP && pc >= comparison->entry &&
-			pc - comparison->entry < UNWIND_ENTRY_BYTES);
+		return is_known_otherwise(comparison, pc, rule);
 	dwarf_frame_info(frame, NULL, NULL, &is_signal);
 	if (rule->cfa_type == EH_CFA_NONE)
 		is_good = false;
@@ -215,6 +246,7 @@ static void check_against_libdw(const char *path, size_t unsupported_max)
 	comparison.cfi = dwarf_getcfi_elf(elf);
 	CHECK(comparison.cfi != NULL);
 	comparison.entry = header.e_entry;
+	find_bare_sections(elf, &comparison);
 	for (uint32_t page = 0; page < table->page_count; page++) {
 		uint64_t start = table->base + (uint64_t)page * EH_PAGE_BYTES;
 
@@ -253,6 +285,84 @@ static void check_against_libdw(const char *path, size_t unsupported_max)
 TEST(libc_agrees_with_libdw)
 {
 	check_against_libdw("/lib/x86_64-linux-gnu/libc.so.6", 60);
+}
+
+static void check_cfa(const struct unwind_table *table, const struct unwind_rules *rules,
+		      uint64_t vaddr, int32_t from_rsp)
+{
+	const struct ehframe_rule *rule = &rules->rules[unwind_table_find(table, vaddr)];
+
+	CHECK_EQ_U64(rule->cfa_type, EH_CFA_RSP);
+	CHECK_EQ_U64(rule->rbp_type, EH_RBP_SAME);
+	CHECK_EQ_I64(rule->cfa_off, from_rsp);
+}
+
+/* The section's range; it must be there. */
+static uint64_t section_of(const char *path, const char *wanted, uint64_t *ret_end)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Elf_Scn *section = NULL;
+	size_t names;
+	Elf *elf;
+
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	CHECK(elf && elf_getshdrstrndx(elf, &names) == 0);
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+
+		CHECK(gelf_getshdr(section, &header) != NULL);
+		if (strcmp(elf_strptr(elf, names, header.sh_name), wanted) != 0)
+			continue;
+		elf_end(elf);
+		close(fd);
+		*ret_end = header.sh_addr + header.sh_size;
+		return header.sh_addr;
+	}
+	FAIL("%s has no %s", path, wanted);
+}
+
+TEST(init_and_fini_are_followed_without_unwind_information)
+{
+	static const char path[] = "/lib/x86_64-linux-gnu/libm.so.6";
+	struct unwind_rules *rules = unwind_rules_new();
+	struct unwind_table *table = build(path, rules);
+	static const char *const names[] = {".init", ".fini"};
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t end, start = section_of(path, names[i], &end);
+
+		check_cfa(table, rules, start, 8);
+		check_cfa(table, rules, end - 5, 16); /* before add $8,%rsp */
+		check_cfa(table, rules, end - 1, 8);  /* ret */
+		CHECK_EQ_U64(unwind_table_find(table, end), UNWIND_RULE_NONE);
+	}
+	unwind_table_free(table);
+	unwind_rules_free(rules);
+}
+
+TEST(init_code_of_another_make_is_left_alone)
+{
+	struct unwind_rules *rules = unwind_rules_new();
+	struct unwind_table *table;
+	char path[512], command[1200];
+	uint64_t start, end;
+
+	snprintf(path, sizeof(path), "%s/other.so", kit_folder());
+	snprintf(command, sizeof(command),
+		 "echo 'int f(void) { return 1; } "
+		 "__asm__(\".section .init; push %%rax; pop %%rax; .text\");' | "
+		 "gcc -xc -shared -fPIC -o %s - 2>&1",
+		 path);
+	if (system("gcc --version >/dev/null 2>&1") != 0)
+		SKIP("there is no gcc");
+	CHECK(system(command) == 0);
+	table = build(path, rules);
+	start = section_of(path, ".init", &end);
+	for (uint64_t at = start; at < end; at++)
+		CHECK_EQ_U64(unwind_table_find(table, at), UNWIND_RULE_NONE);
+	unwind_table_free(table);
+	unwind_rules_free(rules);
 }
 
 TEST(the_dynamic_linker_agrees_with_libdw)

@@ -1,0 +1,64 @@
+/* What BPF programs know of the kernel: its public headers, and of its own structs the few members
+ * that they read, which libbpf finds in the running kernel's BTF. */
+#ifndef RSPROF_BPF_KERNEL_BPF_H
+#define RSPROF_BPF_KERNEL_BPF_H
+
+/* First: the helpers' declarations need its types. */
+#include <linux/bpf.h>
+
+#include <linux/bpf_perf_event.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+/* With the BPF target the compiler gives these an identity of their own; what comes behind ___ is
+ * not part of the name. */
+#define FROM_KERNEL __attribute__((preserve_access_index))
+
+struct mm_struct;
+
+struct task_struct {
+	int pid;
+	int tgid;
+	unsigned int __state; /* since Linux 5.14 */
+	__u64 start_time;     /* CLOCK_MONOTONIC */
+	struct mm_struct *mm; /* NULL: a thread of the kernel, or one that is exiting */
+} FROM_KERNEL;
+
+struct task_struct___before_5_14 {
+	long state;
+} FROM_KERNEL;
+
+/* As the kernel saves them; struct pt_regs of the public headers names them differently. */
+struct pt_regs___kernel {
+	unsigned long r15, r14, r13, r12, bp, bx;
+	unsigned long r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax; /* number of the system call; -1: none */
+	unsigned long ip, sp;
+} FROM_KERNEL;
+
+enum {
+	KERNEL_TASK_RUNNING = 0,
+	KERNEL_TASK_DEAD = 0x80,
+	KERNEL_PAGE_BYTES = 4096,
+};
+
+/* What another CPU or the reader may change meanwhile, read once. */
+#define READ_ONCE(what) (*(volatile typeof(what) *)&(what))
+
+/* The prog's address is that of the registers which the thread brought into the kernel. */
+static __always_inline struct pt_regs___kernel *user_registers_of(struct task_struct *task)
+{
+	return (struct pt_regs___kernel *)bpf_task_pt_regs(task);
+}
+
+static __always_inline __u64 task_state(struct task_struct *task)
+{
+	if (bpf_core_field_exists(task->__state))
+		return task->__state;
+	return ((struct task_struct___before_5_14 *)task)->state;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* The kernel's part of a recording: samples, and waiting, with stacks walked by unwind tables.
+ *
+ *
+ * FOR THE LOADER. Include bpf/shared.h, then "bpf/profile.skel.h": struct profile_bpf and
+ * profile_bpf__open(), __load(), __destroy(). Do not call __attach().
+ *
+ * Programs (skel->progs), each with autoload on; switch off what is not wanted before the load:
+ *
+ *   on_event_0 … on_event_7   perf_event; number = index of the event in the recording. Attach with
+ *                             bpf_program__attach_perf_event_opts() to each descriptor of the
+ * event, .bpf_cookie = the tid that the descriptor was opened for on_exec
+ * tp_btf/sched_process_exec: always load and attach it, before the target's mappings are read for
+ * the first time on_switch                 tp_btf/sched_switch: waiting.
+ * bpf_program__attach_trace()
+ *
+ * Constants (skel->rodata), before the load:
+ *
+ *   arena_mask        words of the arena - 1; the arena's size is a power of two
+ *   frames_max        1 to BPF_FRAMES_MAX; 127 unless set
+ *   copy_bytes        what is copied of a stack that the reader has to walk: 0 (none) to
+ *                     BPF_COPY_BYTES, which it is unless set
+ *   value_is_period   bit i: the value of event i is ctx->sample_period; else 1
+ *
+ * Maps (skel->maps), before the load bpf_map__set_value_size(arena, 4 * (arena_mask + 1)) and
+ * bpf_map__set_max_entries(ring, bytes), a power of two and of pages:
+ *
+ *   arena          ARRAY, 1 entry of __u32[]; mmap it: PROT_READ | PROT_WRITE, MAP_SHARED, offset 0
+ *   rules          ARRAY, 1 entry: struct ehframe_rule[BPF_RULES_MAX]; mmap it
+ *   code           ARRAY, 1 entry: struct bpf_code_lists; mmap it
+ *   ring           RINGBUF
+ *   threads        HASH, __u32 tid -> struct bpf_thread
+ *   stacks         HASH, __u64 hash -> __u32: the stacks that were told. The hash depends on
+ *                  control.version: after a new version the reader may delete all keys, so that the
+ *                  map does not fill with what nobody will meet again
+ *   late_threads   HASH, __u32 tid -> __u32, BPF_LATE_THREADS_MAX: threads that may have inherited
+ *                  an event and have one of their own, too. Their samples from events with another
+ *                  cookie than their tid are ignored. Add the tid before the event is enabled
+ *
+ * Order: open, set sizes and constants, load; skel->bss->control.target_tgid; attach on_exec; read
+ * control.exec_count, read mappings, place tables and rules, write list[(version + 1) & 1] with
+ * that exec_count, then version + 1 (a release store); control.start_ns, then control.is_on = 1;
+ * attach the rest. Until is_on, nothing but exec_count changes.
+ *
+ * Stack of a hash: a STACK record, or a COPY record with `stack` set, comes before the first WAIT
+ * that names the hash; a later one for the same hash replaces what it meant. A WAIT whose stack
+ * found no room names none, and control.wait_stacks_lost counts it. */
+#include "bpf/wait.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+static __always_inline void leaf_of_sample(struct scratch *scratch,
+					   const struct bpf_perf_event_data *sample)
+{
+	__u64 *to = scratch->leaf.general;
+
+	scratch->leaf.rip = sample->regs.rip;
+	to[EH_REGISTER_RAX] = sample->regs.rax;
+	to[EH_REGISTER_RDX] = sample->regs.rdx;
+	to[EH_REGISTER_RCX] = sample->regs.rcx;
+	to[EH_REGISTER_RBX] = sample->regs.rbx;
+	to[EH_REGISTER_RSI] = sample->regs.rsi;
+	to[EH_REGISTER_RDI] = sample->regs.rdi;
+	to[EH_REGISTER_RBP] = sample->regs.rbp;
+	to[EH_REGISTER_RSP] = sample->regs.rsp;
+	to[EH_REGISTER_R8] = sample->regs.r8;
+	to[EH_REGISTER_R8 + 1] = sample->regs.r9;
+	to[EH_REGISTER_R10] = sample->regs.r10;
+	to[EH_REGISTER_R10 + 1] = sample->regs.r11;
+	to[EH_REGISTER_R15 - 3] = sample->regs.r12;
+	to[EH_REGISTER_R15 - 2] = sample->regs.r13;
+	to[EH_REGISTER_R15 - 1] = sample->regs.r14;
+	to[EH_REGISTER_R15] = sample->regs.r15;
+	/* Keeps the compiler from merging these reads with those of a task's registers, whose
+	 * pointer is of another kind to the verifier. */
+	asm volatile("" ::: "memory");
+}
+
+static __always_inline int on_event(struct bpf_perf_event_data *context, __u32 event)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct subject subject = {
+		.type = BPF_RECORD_SAMPLE, .tid = (__u32)id, .value = 1, .event = event};
+	__u32 zero = 0, tid = (__u32)id;
+	struct task_struct *task;
+	struct scratch *scratch;
+	__u8 flags = 0;
+
+	if (!READ_ONCE(control.is_on) || id >> 32 != READ_ONCE(control.target_tgid))
+		return 0;
+	if (bpf_get_attach_cookie(context) != tid && bpf_map_lookup_elem(&late_threads, &tid))
+		return 0;
+	scratch = bpf_map_lookup_elem(&event_scratch, &zero);
+	if (!scratch)
+		return 0;
+	subject.time_ns = bpf_ktime_get_ns();
+	if (value_is_period & (1u << event))
+		subject.value = context->sample_period;
+	task = bpf_get_current_task_btf();
+	if (context->regs.cs & 3) {
+		leaf_of_sample(scratch, context);
+	} else {
+		leaf_of_task(scratch, task);
+		flags = WALK_IN_KERNEL;
+	}
+	unwind(scratch, flags, !task->mm);
+	__sync_fetch_and_add(&control.sampled[event], 1);
+	if (!tell_stack(scratch, &subject))
+		__sync_fetch_and_add(&control.ring_full, 1);
+	return 0;
+}
+
+#define ON_EVENT(number)                                                                           \
+	SEC("perf_event")                                                                          \
+	int on_event_##number(struct bpf_perf_event_data *context)                                 \
+	{                                                                                          \
+		return on_event(context, number);                                                  \
+	}
+
+ON_EVENT(0)
+ON_EVENT(1)
+ON_EVENT(2)
+ON_EVENT(3)
+ON_EVENT(4)
+ON_EVENT(5)
+ON_EVENT(6)
+ON_EVENT(7)
+_Static_assert(BPF_EVENTS_MAX == 8, "a program for each event");
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_tid)
+{
+	__u32 from = old_tid, to = task->pid;
+	struct bpf_thread *thread;
+
+	if ((__u32)task->tgid != READ_ONCE(control.target_tgid))
+		return 0;
+	__sync_fetch_and_add(&control.exec_count, 1);
+	/* A thread that calls exec becomes the process's first one, whose id it takes. */
+	if (from == to)
+		return 0;
+	thread = bpf_map_lookup_elem(&threads, &from);
+	if (thread) {
+		bpf_map_update_elem(&threads, &to, thread, BPF_ANY);
+		bpf_map_delete_elem(&threads, &from);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task_struct *next)
+{
+	__u32 target = READ_ONCE(control.target_tgid);
+	__u64 now;
+
+	if (!READ_ONCE(control.is_on) ||
+	    ((__u32)prev->tgid != target && (__u32)next->tgid != target))
+		return 0;
+	now = bpf_ktime_get_ns();
+	if ((__u32)prev->tgid == target)
+		leave(prev, is_preempted, now);
+	if ((__u32)next->tgid == target)
+		enter(next, now);
+	__sync_fetch_and_add(&control.switches, 1);
+	__sync_fetch_and_add(&control.switch_spent_ns, bpf_ktime_get_ns() - now);
+	return 0;
+}

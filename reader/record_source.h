@@ -1,0 +1,62 @@
+/* Which source a recording takes, for which events, and why. It is chosen before anything is
+ * opened, by what is allowed; where the one that was chosen then turns out not to work, a recording
+ * that did not ask for it takes the next. */
+#ifndef RSPROF_RECORD_SOURCE_H
+#define RSPROF_RECORD_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reader/core/event_kind.h"
+#include "reader/record_options.h"
+#include "reader/source/source.h"
+#include "reader/target/target.h"
+#include "reader/util/err.h"
+#include "reader/util/str.h"
+
+struct source_wish {
+	const char *source; /* as --source has it: "auto", "bpf" … */
+	const struct event_kind *const *events;
+	size_t event_count; /* 0: --event was not given */
+};
+
+/* Whether a source may be used, as far as that is known before it is opened. */
+struct source_verdict {
+	bool is_allowed;
+	const char *missing; /* in short: "needs CAP_BPF"; NULL: err has it all */
+	struct err err;	     /* where it is not allowed */
+};
+
+enum { SOURCE_REASON_MAX = 2560 }; /* holds the sentence of a struct err */
+
+struct source_choice {
+	const struct source_ops *ops;
+	const struct event_kind *events[SOURCE_EVENTS_MAX];
+	size_t event_count;
+	bool is_forced;			     /* by --source */
+	bool has_asked_events;		     /* by --event: exactly these */
+	char reason[SOURCE_REASON_MAX];	     /* why this source and no better one */
+	char wait_reason[SOURCE_REASON_MAX]; /* why waits are recorded, or why not */
+};
+
+/* ERR_PERMISSION where a source or an event was asked for that cannot be had, with what would
+ * allow it. Perf's own verdict is not asked for: nothing comes after perf, and opening it says
+ * best what is refused. */
+int record_source_choose(const struct source_wish *wish, const struct source_verdict *bpf,
+			 struct source_choice *ret_choice, struct err *err);
+
+/* What options ask for; asked has the events of --event. A replay has its own source. target is
+ * NULL for a replay. Asks the kernel where that decides. */
+int record_source_pick(const struct record_options *options, const struct target *target,
+		       const struct source_config *asked, struct source_choice *ret_choice,
+		       struct err *err);
+
+/* After the chosen source could not be opened: true with the next one in *choice and the reason
+ * kept, or false where there is none, where this very source is needed for what was asked, or where
+ * the failure has nothing to do with the source. */
+bool record_source_fall_back(struct source_choice *choice, const struct err *why);
+
+/* "cpu by perf (bpf: needs CAP_BPF); waiting is not recorded" */
+void record_source_describe(const struct source_choice *choice, struct str *line);
+
+#endif

@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# Which source is taken, by what is allowed and by what is asked for; what is said and kept of it.
+. tests/lib/lib.sh
+. tests/integration/common.bash
+
+start_running "$TARGETS/burn" 120
+burn=$target_pid
+
+# short NAME OPTION…: a third of a second, in $db; what was said in $errors.
+short() {
+	db=$dir/$1.db
+	run timeout -k 5 60 ${as[@]+"${as[@]}"} "$RSPROF" -p "$burn" -q -d 300ms -o "$db" "${@:2}"
+	check_equal "$1_exit_code" "$status" 0 || printf '%s\n' "$errors"
+	said=$(grep -m 1 ' by ' <<<"$errors")
+}
+
+# check_recorded NAME CPU WAIT EVENTS: of $db.
+check_recorded() {
+	check_equal "$1_sources" "$(meta_of "$db" cpu_source) $(meta_of "$db" wait_source)" "$2 $3"
+	check_equal "$1_events" "$(sql "$db" 'SELECT group_concat(name, " ") FROM events')" "$4"
+}
+
+# check_samples_there NAME: some of the 30 that a third of a second at 99 Hz has.
+check_samples_there() {
+	check_between "$1_samples" "$(sql "$db" 'SELECT SUM(count) FROM cpu_samples')" 5 60
+}
+
+# Asked for and never there, or not there in this version.
+for source in agent ptrace; do
+	check_refusal "forced_$source" 4 "$RSPROF" -p "$burn" -q -d 1s --source $source -o "$dir/$source.db"
+	check_contains "forced_${source}_is_told" "$errors" "has no source \"$source\""
+	check_absent "forced_${source}_no_file" "$dir/$source.db"
+done
+check_refusal waits_by_perf 4 "$RSPROF" -p "$burn" -q -d 1s --source perf -e cpu-clock,wait-time \
+	-o "$dir/waits.db"
+check_contains waits_by_perf_are_told "$errors" "wait-time needs the source bpf"
+check_absent waits_by_perf_no_file "$dir/waits.db"
+check_refusal overhead_zero 2 "$RSPROF" -p "$burn" -q -d 1s --max-overhead 0 -o "$dir/zero.db"
+check_refusal overhead_high 2 "$RSPROF" -p "$burn" -q -d 1s --max-overhead 101 -o "$dir/zero.db"
+check_refusal unwind_memory_small 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memory 64K -o "$dir/zero.db"
+check_refusal unwind_memory_large 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memory 2G -o "$dir/zero.db"
+check_absent bounds_no_file "$dir/zero.db"
+
+short perf --source perf
+check_recorded perf perf off cpu-clock
+check_samples_there perf
+check_equal perf_is_said "$said" \
+	"rsprof: cpu by perf (asked for by --source); waiting is not recorded"
+check_equal perf_reason "$(meta_of "$db" cpu_source_reason)" "asked for by --source"
+check_contains perf_wait_reason "$(meta_of "$db" wait_source_reason)" "perf records no waiting"
+json=$("$RSPROF" top cpu "$db" --json)
+check_equal perf_in_json "$(of '"\(.source.cpu) \(.source.wait)"')" "perf off"
+
+if may_use_bpf; then
+	short auto
+	check_recorded auto bpf bpf "cpu-clock wait-time"
+	check_samples_there auto
+	check_equal auto_is_said "$said" "rsprof: cpu and wait by bpf"
+	json=$("$RSPROF" top cpu "$db" --json)
+	check_equal auto_in_json "$(of '"\(.source.cpu) \(.source.wait)"')" "bpf bpf"
+
+	short only_cpu -e cpu-clock
+	check_recorded only_cpu bpf off cpu-clock
+	check_equal only_cpu_is_said "$said" "rsprof: cpu by bpf"
+	check_equal only_cpu_wait_reason "$(meta_of "$db" wait_source_reason)" "not asked for by --event"
+
+	short only_wait -e wait-time
+	check_recorded only_wait off bpf wait-time
+	check_equal only_wait_is_said "$said" "rsprof: wait by bpf"
+
+	short forced --source bpf --stack-copy 0 --unwind-memory 4MiB --max-overhead 50
+	check_recorded forced bpf bpf "cpu-clock wait-time"
+	check_samples_there forced
+	check_contains forced_is_said "$said" "cpu and wait by bpf (asked for by --source)"
+
+	# No memory may be locked: newer kernels do not count maps as such. Older ones say so.
+	db=$dir/memlock.db
+	run timeout -k 5 60 prlimit --memlock=0:0 "$RSPROF" -p "$burn" -q -d 300ms -o "$db"
+	check_equal memlock_exit_code "$status" 0
+	if [ "$(meta_of "$db" cpu_source)" = bpf ]; then
+		ok memlock_is_no_matter_or_told
+	else
+		check_contains memlock_is_no_matter_or_told "$(meta_of "$db" cpu_source_reason)" lock
+	fi
+	check_samples_there memlock
+
+	# Without the kernel's BTF. The mount is the inner shell's alone.
+	if unshare --mount --propagation private mount -t tmpfs none /sys/kernel/btf 2>/dev/null; then
+		without_btf=(unshare --mount --propagation private sh -c
+			'mount -t tmpfs none /sys/kernel/btf && exec "$@"' sh)
+		check_refusal no_btf_forced 4 "${without_btf[@]}" "$RSPROF" -p "$burn" -q -d 1s \
+			--source bpf -o "$dir/no_btf.db"
+		check_contains no_btf_forced_is_told "$errors" BTF
+		check_absent no_btf_forced_no_file "$dir/no_btf.db"
+		check_refusal no_btf_waits 4 "${without_btf[@]}" "$RSPROF" -p "$burn" -q -d 1s \
+			-e wait-time -o "$dir/no_btf.db"
+		check_contains no_btf_waits_are_told "$errors" BTF
+		as=("${without_btf[@]}")
+		short no_btf
+		as=()
+		check_recorded no_btf perf off cpu-clock
+		check_samples_there no_btf
+		check_contains no_btf_is_said "$said" "cpu by perf (bpf: no BTF in this kernel)"
+		check_contains no_btf_reason "$(meta_of "$db" cpu_source_reason)" BTF
+		json=$("${without_btf[@]}" "$RSPROF" doctor -p "$burn" --json)
+		check_equal no_btf_doctor \
+			"$(of '.sources[] | select(.source == "bpf") | .cpu.answer')" "no: no BTF in this kernel"
+	else
+		skip no_btf_forced "no mounts of our own"
+	fi
+else
+	skip auto_sources "BPF is not allowed to this user"
+fi
+stop_target "$burn"
+
+# An ordinary user, and one with some of root's capabilities, on a process of its own.
+if ! is_root || ! as_ordinary burn; then
+	skip ordinary_sources "not root, or setpriv is not installed"
+	exit 0
+fi
+ordinary=("${as[@]}")
+start_running "$TARGETS/burn" 120
+burn=$target_pid
+
+# with CAPABILITY…: rsprof runs with these from here on.
+with() {
+	local list
+
+	list=$(printf ',+%s' "$@")
+	as=("${ordinary[@]}" --inh-caps "${list#,}" --ambient-caps "${list#,}")
+	setpriv --inh-caps "${list#,}" --ambient-caps "${list#,}" true 2>/dev/null
+}
+
+# check_without_bpf NAME MISSING: what this user gets.
+check_without_bpf() {
+	short "$1"
+	check_recorded "$1" perf off cpu-clock
+	check_samples_there "$1"
+	check_equal "$1_is_said" "$said" "rsprof: cpu by perf (bpf: $2); waiting is not recorded"
+	check_equal "$1_reason" "$(meta_of "$db" cpu_source_reason)" "bpf: $2"
+	check_equal "$1_wait_reason" "$(meta_of "$db" wait_source_reason)" "bpf: $2"
+	check_refusal "$1_forced" 4 "${as[@]}" "$RSPROF" -p "$burn" -q -d 1s --source bpf \
+		-o "$dir/forced_$1.db"
+	check_contains "$1_forced_is_told" "$errors" "${2##* }"
+	check_absent "$1_forced_no_file" "$dir/forced_$1.db"
+	check_refusal "$1_waits" 4 "${as[@]}" "$RSPROF" -p "$burn" -q -d 1s -e wait-time \
+		-o "$dir/waits_$1.db"
+	check_contains "$1_waits_are_told" "$errors" "$2"
+}
+
+if [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -gt 2 ]; then
+	skip ordinary_sources "perf events are root's alone here"
+elif [ ! -r /sys/kernel/btf/vmlinux ]; then
+	skip ordinary_sources "no BTF in this kernel"
+else
+	check_without_bpf ordinary "needs CAP_BPF and CAP_PERFMON"
+	run "${as[@]}" "$RSPROF" run -q --source bpf -o "$dir/run.db" -- "$TARGETS/burn" 1
+	check_equal ordinary_run_exit_code "$status" 125
+	check_contains ordinary_run_is_told "$errors" CAP_BPF
+	if with bpf; then
+		check_without_bpf only_bpf "needs CAP_PERFMON"
+	else
+		skip only_bpf_sources "CAP_BPF cannot be given here"
+	fi
+	if with perfmon; then
+		check_without_bpf only_perfmon "needs CAP_BPF"
+	else
+		skip only_perfmon_sources "CAP_PERFMON cannot be given here"
+	fi
+	# These two are all it takes for a process of one's own.
+	if with bpf perfmon && may_use_bpf; then
+		short two_capabilities
+		check_recorded two_capabilities bpf bpf "cpu-clock wait-time"
+		check_samples_there two_capabilities
+	else
+		skip two_capabilities_sources "CAP_BPF and CAP_PERFMON cannot be given here"
+	fi
+fi
+stop_target "$burn"
+exit 0

@@ -1,0 +1,343 @@
+/* The BPF programs in the running kernel, on children that know what they do. */
+#include <stdatomic.h>
+
+#include "tests/unit/bpf_rig.h"
+
+enum {
+	VERIFIED_MAX = 300000,
+};
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what children do */
+
+static atomic_uint compared;
+
+APART static int compare_slowly(const void *left, const void *right)
+{
+	for (volatile int i = 0; i < 2000; i++)
+		;
+	compared++;
+	return *(const int *)left - *(const int *)right;
+}
+
+APART static void sort_slowly(void)
+{
+	int items[64];
+
+	for (int i = 0; i < 64; i++)
+		items[i] = i * 7919 % 61;
+	qsort(items, 64, sizeof(*items), compare_slowly);
+}
+
+APART static void sort_for(uint64_t ns)
+{
+	uint64_t start = cpu_ns();
+
+	while (cpu_ns() - start < ns)
+		sort_slowly();
+}
+
+static void sorter(const void *argument)
+{
+	child_ready();
+	child_await();
+	sort_for(*(const uint64_t *)argument);
+	child_ready();
+	child_await();
+}
+
+APART static void handle(int signal)
+{
+	for (volatile int i = 0; i < 400000; i++)
+		;
+}
+
+/* A handler on a stack of its own, most of the time. */
+static void interrupted(const void *argument)
+{
+	static uint8_t other[65536];
+	stack_t stack = {.ss_sp = other, .ss_size = sizeof(other)};
+	struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+	uint64_t start;
+
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	child_ready();
+	child_await();
+	start = cpu_ns();
+	while (cpu_ns() - start < *(const uint64_t *)argument)
+		raise(SIGUSR1);
+	child_ready();
+	child_await();
+}
+
+static void execer(const void *argument)
+{
+	child_ready();
+	child_await();
+	execl("/bin/true", "true", NULL);
+}
+
+/* ---- the programs themselves */
+
+TEST(few_instructions_to_verify)
+{
+	struct rig *rig = rig_open(RIG_RING_BYTES);
+	uint64_t start = cpu_ns();
+	struct bpf_program *program;
+
+	rig_load(rig);
+	printf("# loading took %.0f ms of CPU\n", (double)(cpu_ns() - start) / 1e6);
+	bpf_object__for_each_program(program, rig->skel->obj)
+	{
+		struct bpf_prog_info info = {0};
+		uint32_t size = sizeof(info);
+
+		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0);
+		printf("# %s: %u instructions, %u verified\n", bpf_program__name(program),
+		       info.xlated_prog_len / 8, info.verified_insns);
+		CHECK_BETWEEN(info.verified_insns, 1, VERIFIED_MAX - 1);
+	}
+	rig_free(rig);
+}
+
+static void check_complete(const struct rig *rig)
+{
+	uint32_t samples = rig_count(rig, BPF_RECORD_SAMPLE),
+		 complete = rig_count_ends(rig, BPF_RECORD_SAMPLE, WALK_COMPLETE);
+
+	printf("# %u of %u samples complete\n", complete, samples);
+	CHECK(samples >= 300);
+	CHECK_EQ_U64(rig_count(rig, BPF_RECORD_COPY), 0);
+	CHECK(complete * 100 >= samples * 99);
+	CHECK_EQ_U64(rig->control->sampled[0], samples);
+	CHECK_EQ_U64(rig->control->ring_full, 0);
+}
+
+TEST(samples_reach_the_root)
+{
+	uint64_t work_ns = 1000000000, frames = 0, run_ns, run_count;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	int statistics = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	uint32_t in_compare = 0, size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {0};
+
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	rig_let_work(rig, &child);
+	CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(rig->skel->progs.on_event_0), &info, &size) ==
+	      0);
+	run_ns = info.run_time_ns;
+	run_count = info.run_cnt;
+	close(statistics);
+	check_complete(rig);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+
+		CHECK_EQ_U64(sample->record.tid, (uint64_t)child.pid);
+		CHECK_EQ_U64(sample->value, 1);
+		frames += sample->pc_count;
+		if (sample->end != WALK_COMPLETE)
+			continue;
+		rig_check_rooted(sample->pcs, sample->pc_count);
+		in_compare += rig_is_in(sample->pcs[0], (const void *)compare_slowly);
+	}
+	printf("# %.2f us a sample of %.1f frames\n",
+	       run_count ? (double)run_ns / (double)run_count / 1e3 : 0.0,
+	       (double)frames / rig->record_count);
+	/* All but the kernel's share and the last moment. */
+	CHECK(in_compare * 10 >= rig->record_count * 7);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(signal_frames_are_passed)
+{
+	uint64_t work_ns = 600000000;
+	struct child child = child_fork(interrupted, &work_ns);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint32_t passed = 0;
+
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	rig_let_work(rig, &child);
+	check_complete(rig);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+
+		if (sample->end != WALK_COMPLETE ||
+		    !rig_is_in(sample->pcs[0], (const void *)handle))
+			continue;
+		CHECK(sample->flags & WALK_PASSED_SIGNAL);
+		rig_check_rooted(sample->pcs, sample->pc_count);
+		passed++;
+	}
+	CHECK(passed * 10 >= rig->record_count * 7);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(deep_stacks_are_cut_and_say_so)
+{
+	uint64_t work_ns = 300000000;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_open(RIG_RING_BYTES);
+	uint32_t cut = 0;
+
+	rig->skel->rodata->frames_max = 3;
+	rig_on(&child, rig);
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	rig_let_work(rig, &child);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+
+		CHECK_EQ_U64(sample->record.type, BPF_RECORD_SAMPLE);
+		CHECK(sample->pc_count <= 3);
+		CHECK_EQ_U64(sample->end, WALK_TRUNCATED);
+		cut += rig_is_in(sample->pcs[0], (const void *)compare_slowly);
+	}
+	CHECK(cut >= 50);
+	rig_free(rig);
+	child_end(&child);
+}
+
+/* ---- what is not published, or not any more */
+
+TEST(code_of_another_program_is_not_used)
+{
+	uint64_t work_ns = 300000000;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint32_t complete = 0;
+
+	rig_publish(rig, 7);
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	rig_let_work(rig, &child);
+	CHECK(rig->record_count >= 100);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_copy *copy = (const struct bpf_copy *)rig->records[i];
+		struct unwind_stack stack;
+		__u64 pcs[RIG_PCS_MAX];
+
+		CHECK_EQ_U64(copy->record.type, BPF_RECORD_COPY);
+		CHECK_EQ_U64(copy->end, WALK_NO_MAPPING);
+		CHECK_EQ_U64(copy->stack, 0);
+		rig_walk(rig, copy, pcs, RIG_PCS_MAX, &stack);
+		if (stack.status != STACK_COMPLETE)
+			continue;
+		rig_check_rooted(pcs, stack.pc_count);
+		complete++;
+	}
+	CHECK(complete * 100 >= rig->record_count * 99);
+	CHECK_EQ_U64(rig->control->sampled[0], rig->record_count);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(without_copies_the_walk_itself_is_told)
+{
+	uint64_t work_ns = 200000000;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_open(RIG_RING_BYTES);
+
+	rig->skel->rodata->copy_bytes = 0;
+	rig_on(&child, rig);
+	rig_publish(rig, 7);
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	rig_let_work(rig, &child);
+	CHECK(rig->record_count >= 50);
+	CHECK_EQ_U64(rig_count_ends(rig, BPF_RECORD_SAMPLE, WALK_NO_MAPPING), rig->record_count);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(tables_that_change_give_no_wrong_stack)
+{
+	uint64_t work_ns = 400000000;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	struct pollfd fd = {.fd = child.from, .events = POLLIN};
+	uint32_t complete;
+
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	child_tell(&child, 'g');
+	while (poll(&fd, 1, 0) == 0) {
+		rig_publish(rig, 0);
+		rig_drain(rig);
+	}
+	child_hear(&child);
+	rig_drain(rig);
+	complete = rig_count_ends(rig, BPF_RECORD_SAMPLE, WALK_COMPLETE);
+	printf("# %u complete, %u stale of %u\n", complete,
+	       rig_count_ends(rig, BPF_RECORD_COPY, WALK_STALE), rig->record_count);
+	CHECK(rig->record_count >= 100);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+
+		if (sample->record.type == BPF_RECORD_SAMPLE && sample->end == WALK_COMPLETE)
+			rig_check_rooted(sample->pcs, sample->pc_count);
+	}
+	CHECK((complete + rig_count_ends(rig, BPF_RECORD_COPY, WALK_STALE)) * 100 >=
+	      rig->record_count * 99);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(execs_are_counted)
+{
+	struct child child = child_fork(execer, NULL);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_exec));
+	child_tell(&child, 'g');
+	waitpid(child.pid, NULL, 0);
+	CHECK_EQ_U64(rig->control->exec_count, 1);
+	rig_free(rig);
+}
+
+/* ---- losses, doubles */
+
+TEST(what_finds_no_room_is_counted)
+{
+	uint64_t work_ns = 300000000;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_on(&child, rig_open(4096));
+
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
+	child_tell(&child, 'g');
+	child_hear(&child);
+	rig_drain(rig);
+	CHECK(rig->record_count >= 1);
+	CHECK(rig->control->ring_full >= 50);
+	CHECK_EQ_U64(rig->control->sampled[0], rig->record_count + rig->control->ring_full);
+	rig_free(rig);
+	child_end(&child);
+}
+
+/* A thread with an event of its own besides the inherited one. */
+TEST(doubles_of_late_threads_are_ignored)
+{
+	uint64_t work_ns = 200000000;
+	struct child child = child_fork(sorter, &work_ns);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint32_t tid = (uint32_t)child.pid, one = 1;
+
+	CHECK(bpf_map__update_elem(rig->skel->maps.late_threads, &tid, sizeof(tid), &one,
+				   sizeof(one), BPF_ANY) == 0);
+	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, 1);
+	rig_sample(rig, rig->skel->progs.on_event_1, child.pid, tid);
+	rig_let_work(rig, &child);
+	CHECK_EQ_U64(rig->control->sampled[0], 0);
+	CHECK(rig->control->sampled[1] >= 50);
+	CHECK_EQ_U64(rig_count(rig, BPF_RECORD_SAMPLE), rig->control->sampled[1]);
+	rig_free(rig);
+	child_end(&child);
+}
+
+RIG_MAIN

@@ -1,0 +1,698 @@
+/* The bpf source against the kernel: what is sampled and waited for, and how much of it. */
+#include <linux/perf_event.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "tests/unit/bpf_live.h"
+#include "tests/unit/child.h"
+
+enum { BURN_NS = 600000000, SHORT_BURN_NS = 300000000 };
+
+struct burnt {
+	uint32_t tid;
+	uint64_t cpu_ns;
+};
+
+static pthread_barrier_t gate;
+
+static void *burner(void *argument)
+{
+	struct burnt *burnt = argument;
+
+	pthread_barrier_wait(&gate);
+	burnt->tid = (uint32_t)live_tid();
+	burnt->cpu_ns = live_burn(burnt->cpu_ns);
+	return NULL;
+}
+
+static void start_one_before_one_after(int in, int out)
+{
+	struct burnt burnt[2] = {{.cpu_ns = BURN_NS}, {.cpu_ns = BURN_NS}};
+	pthread_t before, after;
+
+	pthread_barrier_init(&gate, NULL, 2);
+	pthread_create(&before, NULL, burner, &burnt[0]);
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	pthread_create(&after, NULL, burner, &burnt[1]);
+	pthread_join(before, NULL);
+	pthread_join(after, NULL);
+	live_say(out, burnt, sizeof(burnt));
+	live_wait_for_byte(in);
+}
+
+TEST(threads_from_before_and_after_attach_with_whole_stacks)
+{
+	struct live live = live_start(start_one_before_one_after);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	struct burnt burnt[2];
+
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, burnt, sizeof(burnt));
+	bpf_live_finish(source, &tally);
+	for (int i = 0; i < 2; i++)
+		live_check_rate(*live_of_thread(&tally.live, burnt[i].tid), burnt[i].cpu_ns);
+	live_check_no_loss(&tally.live);
+	CHECK_EQ_U64(tally.live.of_type[EVENT_FORK], 1);
+	CHECK_EQ_U64(tally.live.of_type[EVENT_EXIT], 2);
+	CHECK_EQ_U64(tally.live.by_event[0], tally.live.samples);
+	printf("# %.2f %% of %" PRIu64 " stacks complete, %" PRIu64 " copied\n",
+	       bpf_live_complete_pct(&tally), tally.live.samples, tally.copies);
+	CHECK_BETWEEN(bpf_live_complete_pct(&tally), 99, 100);
+	live_end(&live);
+}
+
+TEST(code_that_is_not_published_comes_as_copies)
+{
+	struct live live = live_start(start_one_before_one_after);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	struct burnt burnt[2];
+
+	/* 2 s at 16 KiB each. */
+	config.buffer_bytes = 64 << 20;
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, burnt, sizeof(burnt));
+	bpf_live_finish(source, &tally);
+	for (int i = 0; i < 2; i++)
+		live_check_rate(*live_of_thread(&tally.live, burnt[i].tid), burnt[i].cpu_ns);
+	live_check_no_loss(&tally.live);
+	CHECK_BETWEEN(tally.copies, (double)tally.live.samples * 0.98, tally.live.samples);
+	live_end(&live);
+}
+
+enum { RACERS = 60, RACER_NS = 15000000 };
+
+/* Starts threads while it is being opened; all burn when the test says so. */
+static void start_threads_all_the_time(int in, int out)
+{
+	static struct burnt burnt[RACERS];
+	static pthread_t threads[RACERS];
+	uint64_t total_ns = 0;
+
+	pthread_barrier_init(&gate, NULL, RACERS + 1);
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	for (int i = 0; i < RACERS; i++) {
+		struct timespec moment = {.tv_nsec = 5000000};
+
+		burnt[i].cpu_ns = RACER_NS;
+		pthread_create(&threads[i], NULL, burner, &burnt[i]);
+		/* Over the time that loading takes, and beyond. */
+		nanosleep(&moment, NULL);
+	}
+	live_wait_for_byte(in);
+	pthread_barrier_wait(&gate);
+	for (int i = 0; i < RACERS; i++) {
+		pthread_join(threads[i], NULL);
+		total_ns += burnt[i].cpu_ns;
+	}
+	live_say(out, &total_ns, sizeof(total_ns));
+	live_wait_for_byte(in);
+}
+
+TEST(threads_that_start_during_open_are_counted_once)
+{
+	struct live live = live_start(start_threads_all_the_time);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	struct source *source;
+	uint64_t total_ns;
+
+	config.frequency = 4999;
+	live_go(&live);
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, &total_ns, sizeof(total_ns));
+	bpf_live_finish(source, &tally);
+	CHECK_EQ_U64(tally.live.thread_count >= RACERS, true);
+	CHECK_BETWEEN(tally.live.samples, (double)total_ns * 4999 / 1e9 * 0.93,
+		      (double)total_ns * 4999 / 1e9 * 1.07);
+	CHECK_EQ_U64(tally.live.lost[LOSS_RING_FULL], 0);
+	live_end(&live);
+}
+
+enum { MANY_THREADS = 1000 };
+
+static void *sleeper_thread(void *argument)
+{
+	pause();
+	return argument;
+}
+
+static void start_many_threads(int in, int out)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	for (int i = 0; i < MANY_THREADS; i++) {
+		if (pthread_create(&thread, &attr, sleeper_thread, NULL))
+			_exit(1);
+	}
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+}
+
+static void limit_files(rlim_t count)
+{
+	struct rlimit limit = {.rlim_cur = count, .rlim_max = count};
+
+	CHECK_EQ_I64(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+TEST(a_thousand_threads_fit_into_little_more_descriptors)
+{
+	struct live live = live_start(start_many_threads);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	struct source_facts facts;
+	struct arena arena = {0};
+	struct source *source;
+
+	limit_files(MANY_THREADS + 200);
+	source = bpf_live_open(&config);
+	source->ops->describe(source, &arena, &facts);
+	CHECK_EQ_U64(facts.threads_opened, MANY_THREADS + 1);
+	CHECK_EQ_U64(facts.note_count, 0);
+	bpf_live_finish(source, &tally);
+	live_check_no_loss(&tally.live);
+	arena_done(&arena);
+	live_end(&live);
+}
+
+TEST(threads_without_a_descriptor_are_counted_and_told)
+{
+	struct live live = live_start(start_many_threads);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	struct source_facts facts;
+	struct arena arena = {0};
+	struct source *source;
+
+	limit_files(500);
+	source = bpf_live_open(&config);
+	source->ops->describe(source, &arena, &facts);
+	CHECK_BETWEEN(facts.threads_opened, 300, 499);
+	CHECK_EQ_U64(facts.note_count, 1);
+	bpf_live_finish(source, &tally);
+	CHECK_EQ_U64(tally.live.lost[LOSS_THREADS_NOT_OPENED],
+		     MANY_THREADS + 1 - facts.threads_opened);
+	arena_done(&arena);
+	live_end(&live);
+}
+
+enum { PAGES = 2000, MANY_PAGES = 20000, PAGE_BYTES = 4096 };
+
+/* Sanitizers would touch pages of their own. */
+__attribute__((noinline, no_sanitize("address", "undefined"))) static void
+touch_pages(volatile char *pages, int count)
+{
+	for (int i = 0; i < count; i++)
+		pages[(size_t)i * PAGE_BYTES] = 1;
+}
+
+static void fault_pages(int in, int out, int count)
+{
+	struct rusage before, after;
+	uint64_t faults;
+	void *pages = mmap(NULL, (size_t)count * PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	/* A huge page would be one fault. */
+	madvise(pages, (size_t)count * PAGE_BYTES, MADV_NOHUGEPAGE);
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	getrusage(RUSAGE_SELF, &before);
+	touch_pages(pages, count);
+	getrusage(RUSAGE_SELF, &after);
+	faults =
+		(uint64_t)(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt);
+	live_say(out, &faults, sizeof(faults));
+	live_wait_for_byte(in);
+}
+
+static void fault_some(int in, int out)
+{
+	fault_pages(in, out, PAGES);
+}
+
+static void fault_many(int in, int out)
+{
+	fault_pages(in, out, MANY_PAGES);
+}
+
+TEST(events_recorded_together_are_told_apart)
+{
+	struct live live = live_start(fault_some);
+	struct source_config config =
+		bpf_live_config(&live, "cpu-clock,page-faults,context-switches");
+	struct source *source = bpf_live_open(&config);
+	/* The target is a fork of this very program. */
+	struct bpf_tally tally = {.wait_index = UINT32_MAX,
+				  .live = {.leaf_low = (uintptr_t)touch_pages,
+					   .leaf_high = (uintptr_t)touch_pages + 256}};
+	uint64_t faults;
+
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, &faults, sizeof(faults));
+	bpf_live_finish(source, &tally);
+	CHECK_BETWEEN(tally.live.by_event[1], PAGES * 0.98, PAGES * 1.02);
+	CHECK_BETWEEN(tally.live.leaf_inside, PAGES, PAGES * 1.02);
+	/* It wakes to the test's word and sleeps again at the end. */
+	CHECK_BETWEEN(tally.live.by_event[2], 1, 50);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+TEST(what_finds_no_room_in_the_ring_is_counted)
+{
+	struct live live = live_start(fault_many);
+	struct source_config config = bpf_live_config(&live, "page-faults");
+	struct bpf_tally tally = {.wait_index = UINT32_MAX,
+				  .live = {.target_pid = (uint32_t)live.pid}};
+	struct source *source;
+	uint64_t faults, all;
+
+	config.buffer_bytes = 1; /* the smallest ring there is */
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	live_hear(&live, &faults, sizeof(faults));
+	bpf_live_finish(source, &tally);
+	all = tally.live.samples + tally.live.lost[LOSS_RING_FULL];
+	CHECK_BETWEEN(tally.live.samples, 100, MANY_PAGES / 2);
+	CHECK_BETWEEN(all, faults, faults + 100);
+	CHECK_EQ_U64(tally.live.lost[LOSS_EVENTS_UNSAMPLED], 0);
+	live_end(&live);
+}
+
+/* Samples only wake the reader when the ring is half full. */
+TEST(wait_returns_when_the_ring_is_half_full)
+{
+	struct live live = live_start(fault_many);
+	struct source_config config = bpf_live_config(&live, "page-faults");
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	uint64_t start, faults;
+	struct source *source;
+
+	config.buffer_bytes = 1;
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	start = live_clock_ns(CLOCK_MONOTONIC);
+	source->ops->wait(source, -1, 20000);
+	CHECK_BETWEEN(live_clock_ns(CLOCK_MONOTONIC) - start, 0, 10e9);
+	live_hear(&live, &faults, sizeof(faults));
+	/* And is not woken for ever by what has been there. */
+	source->ops->drain(source, bpf_count, &tally);
+	source->ops->wait(source, -1, 50);
+	source->ops->drain(source, bpf_count, &tally);
+	start = live_clock_ns(CLOCK_MONOTONIC);
+	for (int i = 0; i < 10; i++)
+		source->ops->wait(source, -1, 50);
+	/* Some other process may map something now and then. */
+	CHECK_BETWEEN(live_clock_ns(CLOCK_MONOTONIC) - start, 50e6, 60e9);
+	source->ops->close(source);
+	live_end(&live);
+}
+
+static void fork_a_burner(int in, int out)
+{
+	struct burnt child;
+	pid_t pid;
+
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	pid = fork();
+	if (pid == 0) {
+		live_burn(SHORT_BURN_NS);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	child = (struct burnt){.tid = (uint32_t)pid};
+	live_say(out, &child, sizeof(child));
+	live_wait_for_byte(in);
+}
+
+TEST(a_fork_child_is_announced_and_not_sampled)
+{
+	struct live live = live_start(fork_a_burner);
+	struct source_config config = bpf_live_config(&live, "cpu-clock,wait-time");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = 1};
+	struct burnt child;
+
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, &child, sizeof(child));
+	bpf_live_finish(source, &tally);
+	CHECK_EQ_U64(*live_of_thread(&tally.live, child.tid), 0);
+	CHECK_EQ_U64(tally.live.last_fork_pid, child.tid);
+	CHECK_EQ_U64(tally.live.last_fork_parent, (uint64_t)live.pid);
+	/* The fork itself, no more. */
+	CHECK_BETWEEN(tally.live.samples, 0, SHORT_BURN_NS / 1000000 / 2);
+	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_CHILD], SHORT_BURN_NS * 0.9, 30e9);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+static void exec_a_shell(int in, int out)
+{
+	uint64_t cpu_ns;
+
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	live_burn(SHORT_BURN_NS);
+	cpu_ns = live_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	live_say(out, &cpu_ns, sizeof(cpu_ns));
+	dup2(out, 9);
+	execl("/bin/sh", "sh", "-c",
+	      "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo d >&9", (char *)NULL);
+	_exit(1);
+}
+
+TEST(start_on_exec_counts_from_the_first_instruction)
+{
+	struct live live = live_start(exec_a_shell);
+	struct source_config config = bpf_live_config(&live, "cpu-clock,wait-time");
+	struct bpf_tally tally = {.wait_index = 1};
+	struct source *source;
+	struct rusage usage;
+	uint64_t before_ns, all_ns, epoch, begin_ns, wall_ns;
+	char done[2];
+
+	config.start_on_exec = true;
+	config.buffer_bytes = 64 << 20;
+	source = bpf_live_open(&config);
+	epoch = source->ops->code_epoch(source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	live_hear(&live, &before_ns, sizeof(before_ns));
+	begin_ns = live_clock_ns(CLOCK_MONOTONIC);
+	bpf_live_pump(&live, source, &tally, done, sizeof(done));
+	CHECK(wait4(live.pid, NULL, 0, &usage) == live.pid);
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - begin_ns;
+	live.is_reaped = true;
+	CHECK_EQ_U64(source->ops->code_epoch(source), epoch + 1);
+	bpf_live_finish(source, &tally);
+	all_ns = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
+		 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
+	CHECK_EQ_U64(tally.live.execs, 1);
+	CHECK_BETWEEN(tally.live.executable_maps, 2, 10); /* sh, ld.so, libc, vdso */
+	CHECK_BETWEEN(tally.live.samples, (double)(all_ns - before_ns) * 999 / 1e9 * 0.92 - 3,
+		      (double)(all_ns - before_ns) * 999 / 1e9 * 1.08 + 3);
+	/* Waiting and running, since the exec. */
+	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)(all_ns - before_ns) * 0.9,
+		      (double)wall_ns * 1.01);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+static void map_code_when_told(int in, int out)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	if (mmap(NULL, PAGE_BYTES, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+		_exit(1);
+	live_say(out, "m", 1);
+	live_wait_for_byte(in);
+}
+
+TEST(a_new_mapping_of_code_is_told_at_once)
+{
+	struct live live = live_start(map_code_when_told);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	char mapped;
+
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	live_hear(&live, &mapped, 1);
+	source->ops->wait(source, -1, 20000);
+	tally.live.target_pid = (uint32_t)live.pid;
+	source->ops->drain(source, bpf_count, &tally);
+	CHECK_EQ_U64(tally.live.executable_maps, 1);
+	bpf_live_finish(source, &tally);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+/* ---- waiting */
+
+struct slept {
+	uint32_t tid;
+	uint64_t wall_ns; /* from the first nap to the last */
+	uint64_t cpu_ns;
+};
+
+enum { NAPS = 100, NAP_NS = 7000000 };
+
+static void nap_and_burn(int in, int out)
+{
+	struct timespec moment = {.tv_nsec = NAP_NS};
+	struct slept slept = {.tid = (uint32_t)live_tid()};
+	uint64_t start;
+
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	start = live_clock_ns(CLOCK_MONOTONIC);
+	for (int i = 0; i < NAPS; i++) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
+		slept.cpu_ns += live_burn(1000000);
+	}
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start;
+	live_say(out, &slept, sizeof(slept));
+	live_wait_for_byte(in);
+}
+
+TEST(naps_and_work_add_up_to_the_wall_clock)
+{
+	struct live live = live_start(nap_and_burn);
+	struct source_config config = bpf_live_config(&live, "cpu-clock,wait-time");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = 1, .tid = (uint32_t)live.pid};
+	uint64_t start_ns, wall_ns;
+	struct slept slept;
+
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	start_ns = live_clock_ns(CLOCK_MONOTONIC);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, &slept, sizeof(slept));
+	source->ops->stop(source);
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start_ns;
+	source->ops->drain(source, bpf_count, &tally);
+	source->ops->close(source);
+	printf("# wall %.3f s: waited %.3f s (%.3f s asleep), ran %.3f s\n", (double)wall_ns / 1e9,
+	       (double)tally.wait_ns / 1e9, (double)tally.wait_ns_by_kind[WAIT_SLEEP] / 1e9,
+	       (double)tally.run_ns / 1e9);
+	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)wall_ns * 0.97, (double)wall_ns * 1.03);
+	CHECK_BETWEEN(tally.waits_by_kind[WAIT_SLEEP], NAPS - 2, NAPS);
+	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_SLEEP], (double)NAPS * NAP_NS * 0.97,
+		      (double)(slept.wall_ns - slept.cpu_ns) * 1.01);
+	CHECK_BETWEEN(tally.run_ns, (double)slept.cpu_ns * 0.97, (double)wall_ns);
+	CHECK_BETWEEN(tally.wait_ns_without_stack, 0, (double)tally.wait_ns * 0.01);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+/* Longer than a second, so that it is credited before it ends, or never ends. */
+enum { LONG_NAP_MS = 2300 };
+
+static void nap_long(int in, int out)
+{
+	struct timespec moment = {.tv_sec = LONG_NAP_MS / 1000,
+				  .tv_nsec = LONG_NAP_MS % 1000 * 1000000};
+	struct slept slept = {.tid = (uint32_t)live_tid()};
+	uint64_t start;
+
+	live_say(out, "r", 1);
+	start = live_clock_ns(CLOCK_MONOTONIC);
+	nanosleep(&moment, NULL);
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start;
+	live_say(out, &slept, sizeof(slept));
+	live_wait_for_byte(in);
+}
+
+TEST(a_thread_asleep_at_the_beginning_waits_from_then_on)
+{
+	struct live live = live_start(nap_long);
+	struct source_config config = bpf_live_config(&live, "wait-time");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = 0};
+	uint64_t start_ns, wall_ns, asleep_ns;
+	struct slept slept;
+
+	bpf_live_set_code(&live, source);
+	start_ns = live_clock_ns(CLOCK_MONOTONIC);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	bpf_live_pump(&live, source, &tally, &slept, sizeof(slept));
+	asleep_ns = tally.wait_ns_by_kind[WAIT_SLEEP];
+	/* It reads now, and is still at it when the recording ends. */
+	CHECK_EQ_U64(poll(NULL, 0, 300), 0);
+	source->ops->stop(source);
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start_ns;
+	source->ops->drain(source, bpf_count, &tally);
+	source->ops->close(source);
+	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)wall_ns * 0.97, (double)wall_ns * 1.01);
+	CHECK_BETWEEN(asleep_ns, 1e9, (double)slept.wall_ns);
+	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_IO], 290e6, (double)wall_ns);
+	CHECK_EQ_U64(tally.waits_by_kind[WAIT_SLEEP], 1);
+	/* The wait that nobody saw begin has a stack to walk. */
+	CHECK_BETWEEN(tally.wait_ns_with_copy, (double)asleep_ns * 0.99, (double)wall_ns);
+	CHECK_BETWEEN(tally.wait_copies_bytes, 500, 1 << 20);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *hold_lock(void *argument)
+{
+	pthread_mutex_lock(&lock);
+	pthread_barrier_wait(&gate);
+	live_burn(SHORT_BURN_NS);
+	pthread_mutex_unlock(&lock);
+	return argument;
+}
+
+static void wait_for_lock_and_poll(int in, int out)
+{
+	struct slept slept = {.tid = (uint32_t)live_tid()};
+	pthread_t holder;
+
+	pthread_barrier_init(&gate, NULL, 2);
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	pthread_create(&holder, NULL, hold_lock, NULL);
+	pthread_barrier_wait(&gate);
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC);
+	pthread_mutex_lock(&lock);
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC) - slept.wall_ns;
+	pthread_join(holder, NULL);
+	poll(NULL, 0, 200);
+	live_say(out, &slept, sizeof(slept));
+	live_wait_for_byte(in);
+}
+
+TEST(kinds_of_waits_are_told_apart)
+{
+	struct live live = live_start(wait_for_lock_and_poll);
+	struct source_config config = bpf_live_config(&live, "wait-time");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = 0, .tid = (uint32_t)live.pid};
+	struct slept slept;
+
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, &slept, sizeof(slept));
+	bpf_live_finish(source, &tally);
+	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_LOCK], (double)slept.wall_ns * 0.95,
+		      (double)slept.wall_ns * 1.05 + 20e6);
+	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_POLL], 195e6, 2e9);
+	live_check_no_loss(&tally.live);
+	live_end(&live);
+}
+
+TEST(a_cost_above_what_is_allowed_walks_fewer_stacks_and_loses_no_time)
+{
+	struct live live = live_start(nap_long);
+	struct source_config config = bpf_live_config(&live, "wait-time");
+	struct source *source;
+	struct bpf_tally tally = {.wait_index = 0};
+	struct delta_step step;
+	uint64_t start_ns, wall_ns;
+	struct slept slept;
+
+	/* The target's one switch costs more than nothing. */
+	config.overhead_max_pct = 0;
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	CHECK(!source->ops->next_step(source, &step));
+	start_ns = live_clock_ns(CLOCK_MONOTONIC);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	bpf_live_pump(&live, source, &tally, &slept, sizeof(slept));
+	/* The next second has the cost of that switch in it. */
+	for (int i = 0; i < 25; i++) {
+		poll(NULL, 0, 50);
+		source->ops->drain(source, bpf_count, &tally);
+	}
+	source->ops->stop(source);
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start_ns;
+	source->ops->drain(source, bpf_count, &tally);
+	CHECK(source->ops->next_step(source, &step));
+	CHECK_EQ_STR(step.signal, "wait");
+	CHECK_EQ_STR(step.mode, "bpf, 1 of 2 stacks");
+	CHECK_BETWEEN(step.time_ns, start_ns, start_ns + wall_ns);
+	CHECK(!source->ops->next_step(source, &step));
+	source->ops->close(source);
+	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)wall_ns * 0.97, (double)wall_ns * 1.01);
+	live_end(&live);
+}
+
+/* ---- refusals */
+
+static void open_as_nobody(const void *argument)
+{
+	struct live live = live_start(nap_long);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct source *source;
+	struct err err = {0};
+
+	CHECK(source_bpf.open(&config, &source, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+	CHECK_EQ_STR(err.sentence,
+		     "The bpf source needs CAP_BPF and CAP_PERFMON, and rsprof has neither.");
+	CHECK(strstr(err.remedy, "sudo rsprof -p "));
+	live_end(&live);
+}
+
+TEST(an_ordinary_user_is_refused_with_what_would_allow_it)
+{
+	as_ordinary_user(open_as_nobody, NULL);
+}
+
+TEST(an_arena_without_room_is_told_and_stacks_come_as_copies)
+{
+	struct live live = live_start(start_one_before_one_after);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	struct bpf_tally tally = {.wait_index = UINT32_MAX};
+	struct source *source;
+	struct burnt burnt[2];
+
+	config.unwind_bytes = 1; /* the smallest there is: too small for libc's table */
+	config.buffer_bytes = 64 << 20;
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, burnt, sizeof(burnt));
+	bpf_live_finish(source, &tally);
+	CHECK_BETWEEN(tally.live.lost[LOSS_TABLES_FULL], 1, 10);
+	/* All of them run through libc's start of a thread. */
+	CHECK_BETWEEN(tally.copies, (double)tally.live.samples * 0.95, tally.live.samples);
+	live_end(&live);
+}
+
+KIT_MAIN

@@ -1,0 +1,266 @@
+/* Which source is taken, for what, and what is said of it: by verdict, wish and failure. */
+#include "reader/record_source.h"
+
+#include <errno.h>
+
+#include "tests/lib/kit.h"
+
+static const struct source_verdict allowed = {.is_allowed = true};
+
+static struct source_verdict refused(const char *missing)
+{
+	struct source_verdict verdict = {.missing = missing};
+
+	err_set(&verdict.err, ERR_PERMISSION, 0, "The kernel has no bpf_loop: it is too old.");
+	err_remedy(&verdict.err, "Boot Linux 5.17 or newer.");
+	return verdict;
+}
+
+/* Words of --event, none: it was not given. */
+struct asked {
+	const struct event_kind *events[SOURCE_EVENTS_MAX];
+	size_t count;
+};
+
+static struct asked ask(const char *first, const char *second)
+{
+	struct asked asked = {0};
+
+	if (first)
+		asked.events[asked.count++] = event_kind_by_name(first, strlen(first));
+	if (second)
+		asked.events[asked.count++] = event_kind_by_name(second, strlen(second));
+	return asked;
+}
+
+static int choose(const char *source, const struct asked *asked, const struct source_verdict *bpf,
+		  struct source_choice *ret_choice, struct err *err)
+{
+	struct source_wish wish = {source, asked->events, asked->count};
+
+	*err = (struct err){0};
+	return record_source_choose(&wish, bpf, ret_choice, err);
+}
+
+static void check_line(const struct source_choice *choice, const char *want)
+{
+	struct str line = {0};
+
+	record_source_describe(choice, &line);
+	CHECK_EQ_STR(str_text(&line), want);
+	str_done(&line);
+}
+
+static void check_events(const struct source_choice *choice, const struct asked *want)
+{
+	CHECK_EQ_U64(choice->event_count, want->count);
+	for (size_t i = 0; i < want->count; i++)
+		CHECK_EQ_STR(choice->events[i]->name, want->events[i]->name);
+}
+
+TEST(what_is_taken_and_said)
+{
+	const struct source_verdict no_cap = refused("needs CAP_BPF"), old = refused(NULL);
+	const struct {
+		const char *source;
+		struct asked asked;
+		const struct source_verdict *bpf;
+		const struct source_ops *ops;
+		struct asked events;
+		const char *line, *reason, *wait_reason;
+	} cases[] = {
+		{"auto", ask(NULL, NULL), &allowed, &source_bpf, ask("cpu-clock", "wait-time"),
+		 "cpu and wait by bpf", "bpf is allowed", "bpf is allowed"},
+		{"auto", ask(NULL, NULL), &no_cap, &source_perf, ask("cpu-clock", NULL),
+		 "cpu by perf (bpf: needs CAP_BPF); waiting is not recorded", "bpf: needs CAP_BPF",
+		 "bpf: needs CAP_BPF"},
+		{"auto", ask(NULL, NULL), &old, &source_perf, ask("cpu-clock", NULL),
+		 "cpu by perf (bpf: the kernel has no bpf_loop: it is too old); "
+		 "waiting is not recorded",
+		 "bpf: the kernel has no bpf_loop: it is too old",
+		 "bpf: the kernel has no bpf_loop: it is too old"},
+		{"auto", ask("cpu-clock", NULL), &allowed, &source_bpf, ask("cpu-clock", NULL),
+		 "cpu by bpf", "bpf is allowed", "not asked for by --event"},
+		{"auto", ask("wait-time", NULL), &allowed, &source_bpf, ask("wait-time", NULL),
+		 "wait by bpf", "bpf is allowed", "asked for by --event"},
+		{"auto", ask("page-faults", "task-clock"), &no_cap, &source_perf,
+		 ask("page-faults", "task-clock"),
+		 "page-faults and cpu by perf (bpf: needs CAP_BPF)", "bpf: needs CAP_BPF",
+		 "not asked for by --event"},
+		{"auto", ask("cpu-clock", "task-clock"), &allowed, &source_bpf,
+		 ask("cpu-clock", "task-clock"), "cpu by bpf", "bpf is allowed",
+		 "not asked for by --event"},
+		{"bpf", ask(NULL, NULL), &allowed, &source_bpf, ask("cpu-clock", "wait-time"),
+		 "cpu and wait by bpf (asked for by --source)", "asked for by --source",
+		 "asked for by --source"},
+		{"perf", ask(NULL, NULL), &allowed, &source_perf, ask("cpu-clock", NULL),
+		 "cpu by perf (asked for by --source); waiting is not recorded",
+		 "asked for by --source", "perf records no waiting in this version"},
+		{"perf", ask("page-faults", NULL), &no_cap, &source_perf, ask("page-faults", NULL),
+		 "page-faults by perf (asked for by --source)", "asked for by --source",
+		 "not asked for by --event"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct source_choice choice;
+		struct err err;
+
+		CHECK_EQ_I64(choose(cases[i].source, &cases[i].asked, cases[i].bpf, &choice, &err),
+			     0);
+		CHECK_EQ_STR(choice.ops->name, cases[i].ops->name);
+		check_events(&choice, &cases[i].events);
+		check_line(&choice, cases[i].line);
+		CHECK_EQ_STR(choice.reason, cases[i].reason);
+		CHECK_EQ_STR(choice.wait_reason, cases[i].wait_reason);
+	}
+}
+
+static void check_refused(const char *source, struct asked asked, const struct source_verdict *bpf,
+			  const char *sentence, const char *remedy)
+{
+	struct source_choice choice;
+	struct err err;
+
+	CHECK(choose(source, &asked, bpf, &choice, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+	CHECK_EQ_STR(err.sentence, sentence);
+	CHECK_EQ_STR(err.remedy, remedy);
+}
+
+TEST(what_cannot_be_had_is_refused)
+{
+	const struct source_verdict no_cap = refused("needs CAP_BPF"), old = refused(NULL);
+
+	check_refused("agent", ask(NULL, NULL), &allowed,
+		      "This version of rsprof has no source \"agent\".",
+		      "Use --source bpf or --source perf, or leave the option out.");
+	check_refused("ptrace", ask(NULL, NULL), &allowed,
+		      "This version of rsprof has no source \"ptrace\".",
+		      "Use --source bpf or --source perf, or leave the option out.");
+	check_refused("bpf", ask(NULL, NULL), &no_cap, no_cap.err.sentence, no_cap.err.remedy);
+	check_refused("bpf", ask("cpu-clock", NULL), &old, old.err.sentence, old.err.remedy);
+	check_refused("perf", ask("cpu-clock", "wait-time"), &allowed,
+		      "The event wait-time needs the source bpf: perf records no waiting.",
+		      "Use --source bpf, or leave wait-time out of --event.");
+	check_refused("auto", ask("cpu-clock", "wait-time"), &no_cap,
+		      "The event wait-time needs the source bpf, which cannot be used: "
+		      "needs CAP_BPF.",
+		      no_cap.err.remedy);
+	check_refused("auto", ask("wait-time", NULL), &old,
+		      "The event wait-time needs the source bpf, which cannot be used: "
+		      "the kernel has no bpf_loop: it is too old.",
+		      old.err.remedy);
+}
+
+/* The kernel's refusal may be of any kind; a forced source that cannot work exits 4. */
+TEST(a_forced_source_that_fails_for_any_reason_is_a_refusal)
+{
+	struct source_verdict bpf = refused(NULL);
+	struct asked nothing = {0};
+	struct source_choice choice;
+	struct err err;
+
+	bpf.err.kind = ERR_GENERAL;
+	CHECK(choose("bpf", &nothing, &bpf, &choice, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+}
+
+TEST(a_process_that_is_gone_is_gone_for_every_source)
+{
+	struct asked nothing = {0};
+	struct source_verdict bpf = {0};
+	struct source_choice choice;
+	struct err err;
+
+	err_set(&bpf.err, ERR_NOT_FOUND, 0, "Process 7 has already ended.");
+	for (int i = 0; i < 2; i++) {
+		CHECK(choose(i ? "bpf" : "auto", &nothing, &bpf, &choice, &err) < 0);
+		CHECK_EQ_I64(err.kind, ERR_NOT_FOUND);
+		CHECK_EQ_STR(err.sentence, "Process 7 has already ended.");
+	}
+}
+
+static struct err failure(enum err_kind kind)
+{
+	struct err err = {0};
+
+	err_set(&err, kind, 0, "BPF's verifier refused the program.");
+	return err;
+}
+
+TEST(a_source_that_does_not_open_gives_way_to_perf)
+{
+	static const enum err_kind kinds[] = {ERR_PERMISSION, ERR_GENERAL};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct asked nothing = {0}, cpu = ask("cpu-clock", NULL);
+		struct err err, why = failure(kinds[i]);
+		struct source_choice choice;
+
+		CHECK_EQ_I64(choose("auto", &nothing, &allowed, &choice, &err), 0);
+		CHECK(record_source_fall_back(&choice, &why));
+		CHECK(choice.ops == &source_perf);
+		check_events(&choice, &cpu);
+		check_line(&choice, "cpu by perf (bpf: BPF's verifier refused the program); "
+				    "waiting is not recorded");
+		CHECK_EQ_STR(choice.reason, "bpf: BPF's verifier refused the program");
+		CHECK_EQ_STR(choice.wait_reason, "bpf: BPF's verifier refused the program");
+		/* Nothing comes after perf. */
+		CHECK(!record_source_fall_back(&choice, &why));
+	}
+}
+
+TEST(what_was_asked_for_is_kept_when_falling_back)
+{
+	struct asked faults = ask("page-faults", "cpu-clock");
+	struct err err, why = failure(ERR_PERMISSION);
+	struct source_choice choice;
+
+	CHECK_EQ_I64(choose("auto", &faults, &allowed, &choice, &err), 0);
+	CHECK(record_source_fall_back(&choice, &why));
+	check_events(&choice, &faults);
+	check_line(&choice,
+		   "page-faults and cpu by perf (bpf: BPF's verifier refused the program)");
+	CHECK_EQ_STR(choice.wait_reason, "not asked for by --event");
+}
+
+TEST(some_failures_are_passed_on)
+{
+	static const enum err_kind others[] = {ERR_USAGE, ERR_NOT_FOUND, ERR_DEBUG_INFO,
+					       ERR_DATABASE};
+	struct asked nothing = {0}, wait = ask("cpu-clock", "wait-time");
+	struct err err, refusal = failure(ERR_PERMISSION);
+	struct source_choice choice;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		struct err why = failure(others[i]);
+
+		CHECK_EQ_I64(choose("auto", &nothing, &allowed, &choice, &err), 0);
+		CHECK(!record_source_fall_back(&choice, &why));
+		CHECK(choice.ops == &source_bpf);
+	}
+	CHECK_EQ_I64(choose("bpf", &nothing, &allowed, &choice, &err), 0);
+	CHECK(!record_source_fall_back(&choice, &refusal));
+	/* Perf cannot give the waits that were asked for. */
+	CHECK_EQ_I64(choose("auto", &wait, &allowed, &choice, &err), 0);
+	CHECK(!record_source_fall_back(&choice, &refusal));
+}
+
+TEST(a_replay_is_its_own_source)
+{
+	struct record_options options = record_defaults;
+	struct asked both = ask("cpu-clock", "wait-time");
+	struct source_config config = {.event_count = both.count};
+	struct source_choice choice;
+	struct err err = {0};
+
+	memcpy(config.events, both.events, sizeof(config.events));
+	options.replay = "events.txt";
+	CHECK_EQ_I64(record_source_pick(&options, NULL, &config, &choice, &err), 0);
+	CHECK(choice.ops == &source_replay);
+	check_events(&choice, &both);
+	CHECK_EQ_STR(choice.reason, "asked for by --replay");
+	CHECK(!record_source_fall_back(&choice, &(struct err){.kind = ERR_GENERAL}));
+}
+
+KIT_MAIN
