@@ -28,6 +28,10 @@ const struct record_options record_defaults = {
 /* The kernel's records are shorter than 64 KiB and hold the registers too. */
 #define STACK_COPY_MAX 63488
 
+/* The kernel's verifier allows offsets into a map's value below 512 MiB (BPF_MAX_VAR_OFF). */
+#define UNWIND_MEMORY_MIN (1024 * 1024)
+#define UNWIND_MEMORY_MAX (512 * 1024 * 1024)
+
 #define AT(member) offsetof(struct record_options, member)
 
 #define SHARED_OPTIONS                                                                             \
@@ -145,8 +149,8 @@ const struct record_options record_defaults = {
 		 "SIZE",                                                                           \
 		 OPT_SIZE,                                                                         \
 		 AT(unwind_bytes),                                                                 \
-		 1024 * 1024,                                                                      \
-		 1024 * 1024 * 1024,                                                               \
+		 UNWIND_MEMORY_MIN,                                                                \
+		 UNWIND_MEMORY_MAX,                                                                \
 		 NULL,                                                                             \
 		 NULL,                                                                             \
 		 "32MiB",                                                                          \

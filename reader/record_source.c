@@ -37,7 +37,7 @@ static void add_sentence(struct str *to, const char *sentence)
 	size_t length = strlen(sentence);
 	char first = sentence[0];
 
-	if (length > 1 && sentence[length - 1] == '.')
+	while (length > 1 && strchr(" .", sentence[length - 1]))
 		length--;
 	if (length > 1 && (islower((unsigned char)sentence[1]) || sentence[1] == ' '))
 		first = (char)tolower((unsigned char)first);

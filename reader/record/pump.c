@@ -44,6 +44,7 @@ struct pump {
 	struct delta_process process;
 	uint64_t user_ms_at_start, system_ms_at_start;
 	bool is_replay;
+	bool is_foreign; /* the child has not exec'ed yet: what it does is rsprof's */
 };
 
 static void name_thread(struct pump *pump, const struct target_thread *thread)
@@ -78,6 +79,7 @@ struct pump *pump_new(const struct pump_config *config)
 
 	pump->config = *config;
 	pump->is_replay = !config->target;
+	pump->is_foreign = config->maps_come_by_exec;
 	pump->merge = merge_new();
 	pump->modules = modules_new(config->target, &pump->losses, config->save_events);
 	pump->tables = module_tables_new();
@@ -309,6 +311,8 @@ static void count_sample(struct pump *pump, const struct event *event)
 	bool is_of_wait = is_wait(pump, event);
 	struct delta_row row = row_of(event, is_of_wait);
 
+	if (is_of_wait && pump->is_foreign)
+		return;
 	if (event->sample.registers) {
 		unwinder_walk(pump->unwinder, event, &unwound);
 		event = &unwound;
@@ -349,10 +353,12 @@ static void on_event(void *context, const struct event *event)
 		count_sample(pump, event);
 		break;
 	case EVENT_MMAP:
+		pump->is_foreign = false;
 		modules_on_mmap(pump->modules, event);
 		break;
 	case EVENT_COMM:
 		if (event->comm.is_exec) {
+			pump->is_foreign = false;
 			modules_on_exec(pump->modules);
 			/* The vDSO comes without a record. */
 			modules_scan(pump->modules, event->time_ns);

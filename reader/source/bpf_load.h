@@ -58,6 +58,8 @@ void bpf_read_ring(struct bpf_loaded *loaded);
 /* Appends all threads of the map. */
 typedef VEC(struct bpf_thread_state) bpf_thread_states;
 void bpf_read_threads(struct bpf_loaded *loaded, bpf_thread_states *states);
+/* Looks again: false where the thread is in another state by now. */
+bool bpf_is_thread_still(struct bpf_loaded *loaded, const struct bpf_thread_state *state);
 /* 0; -EEXIST where the programs know the thread by now. */
 int bpf_add_thread(struct bpf_loaded *loaded, uint32_t tid, const struct bpf_thread *thread);
 /* -E2BIG: no room. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "reader/source/bpf_load.h"
 
@@ -66,6 +67,14 @@ void bpf_read_threads(struct bpf_loaded *loaded, bpf_thread_states *states)
 	/* -ENOENT: that was all. */
 	if (ret != -ENOENT && states->count == before)
 		read_threads_singly(loaded->threads_fd, states);
+}
+
+bool bpf_is_thread_still(struct bpf_loaded *loaded, const struct bpf_thread_state *state)
+{
+	struct bpf_thread now;
+
+	return bpf_map_lookup_elem(loaded->threads_fd, &state->tid, &now) == 0 &&
+	       memcmp(&now, &state->thread, sizeof(now)) == 0;
 }
 
 int bpf_add_thread(struct bpf_loaded *loaded, uint32_t tid, const struct bpf_thread *thread)

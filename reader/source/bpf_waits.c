@@ -91,12 +91,12 @@ void bpf_waits_add(struct bpf_waits *waits, const struct bpf_wait *wait)
 {
 	uint64_t ended_ns = wait->record.time_ns, wait_ns = 0;
 	uint64_t run_ns = clip_run(waits, wait->run_ns, wait->since_ns);
+	struct bpf_wait_credit *credit;
 
 	if (ended_ns <= waits->start_ns)
 		return;
+	credit = credit_of(waits, wait->record.tid);
 	if (wait->kind) {
-		struct bpf_wait_credit *credit = credit_of(waits, wait->record.tid);
-
 		wait_ns = passed(waits, wait->since_ns, ended_ns);
 		if (credit->since_ns == wait->since_ns && !credit->has_ended) {
 			uint64_t credited = credit->credited_ns;
@@ -106,25 +106,54 @@ void bpf_waits_add(struct bpf_waits *waits, const struct bpf_wait *wait)
 			wait_ns = credited > wait_ns ? 0 : wait_ns - credited;
 		}
 		wait_ns = pay(credit, wait_ns);
-		credit->since_ns = wait->since_ns;
-		credit->credited_ns = 0;
-		credit->has_ended = true;
+		/* The wait after it may have been credited already, and this one not. */
+		if (credit->since_ns <= wait->since_ns) {
+			credit->since_ns = wait->since_ns;
+			credit->credited_ns = 0;
+			credit->has_ended = true;
+		}
+	} else {
+		/* The thread has ended: another may bear its number. */
+		*credit = (struct bpf_wait_credit){.tid = credit->tid, .round = credit->round};
 	}
 	add_to_sum(sum_of(waits, wait->record.tid, wait->stack, wait->kind), wait->kind != 0,
 		   wait_ns, run_ns, ended_ns);
+}
+
+/* Not where the map is behind the records that were read, and not where it is before them: what was
+ * credited of the wait before has to be set against its record first. A record that does not come
+ * was lost, and is forgotten with its credit. */
+static bool may_credit(struct bpf_waits *waits, const struct bpf_thread_state *state, bool is_last)
+{
+	uint32_t at = u64_map_get(&waits->credit_by_tid, state->tid);
+	struct bpf_wait_credit *credit;
+
+	if (at == ABSENT)
+		return true;
+	credit = &waits->credits.items[at];
+	if (credit->has_ended) {
+		/* Remembered for as long as the map shows it. */
+		credit->round = waits->round;
+		return state->thread.since_ns > credit->since_ns;
+	}
+	return is_last || state->thread.since_ns == credit->since_ns || !credit->credited_ns;
 }
 
 static void progress(struct bpf_waits *waits, uint64_t now_ns, const struct bpf_thread_state *state,
 		     bool is_last)
 {
 	const struct bpf_thread *thread = &state->thread;
-	struct bpf_wait_credit *credit = credit_of(waits, state->tid);
 	uint64_t all_ns = passed(waits, thread->since_ns, now_ns), new_ns, run_ns = 0;
+	struct bpf_wait_credit *credit;
 
+	/* Nothing of it has passed. A state of which one half was written may look like that. */
+	if (thread->since_ns > now_ns)
+		return;
 	if (thread->stack)
 		bpf_stacks_find(&waits->stacks, thread->stack);
-	if (credit->since_ns == thread->since_ns && credit->has_ended)
+	if (!may_credit(waits, state, is_last))
 		return;
+	credit = credit_of(waits, state->tid);
 	if (credit->since_ns != thread->since_ns) {
 		credit->since_ns = thread->since_ns;
 		credit->credited_ns = 0;
@@ -148,8 +177,10 @@ static void forget_old_credits(struct bpf_waits *waits)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < waits->credits.count; i++) {
-		if (waits->round - waits->credits.items[i].round < ROUNDS_KEPT)
-			waits->credits.items[kept++] = waits->credits.items[i];
+		const struct bpf_wait_credit *credit = &waits->credits.items[i];
+
+		if (waits->round - credit->round < ROUNDS_KEPT || credit->owed_ns)
+			waits->credits.items[kept++] = *credit;
 	}
 	waits->round++;
 	if (kept == waits->credits.count)
@@ -158,6 +189,13 @@ static void forget_old_credits(struct bpf_waits *waits)
 	u64_map_clear(&waits->credit_by_tid);
 	for (size_t i = 0; i < kept; i++)
 		u64_map_put(&waits->credit_by_tid, waits->credits.items[i].tid, (uint32_t)i);
+}
+
+bool bpf_waits_knows(const struct bpf_waits *waits, const struct bpf_thread_state *state)
+{
+	uint32_t at = u64_map_get(&waits->credit_by_tid, state->tid);
+
+	return at != ABSENT && waits->credits.items[at].since_ns == state->thread.since_ns;
 }
 
 void bpf_waits_progress(struct bpf_waits *waits, uint64_t now_ns,

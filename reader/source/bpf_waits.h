@@ -54,10 +54,13 @@ void bpf_waits_init(struct bpf_waits *waits, uint32_t target_pid, uint32_t event
 void bpf_waits_done(struct bpf_waits *waits);
 
 void bpf_waits_add(struct bpf_waits *waits, const struct bpf_wait *wait);
-/* Credits the waits in progress. now_ns was read before the states were; all records that had been
- * written before that were added. is_last: nothing follows, and what threads ran is told, too. */
+/* Credits the waits in progress. now_ns was read before the states were. is_last: programs are off,
+ * all their records were added, and what threads ran is told, too. */
 void bpf_waits_progress(struct bpf_waits *waits, uint64_t now_ns,
 			const struct bpf_thread_state *states, size_t count, bool is_last);
+/* The wait in this state was credited before, or has ended. One that was not should be looked at
+ * twice: programs write states in several steps. */
+bool bpf_waits_knows(const struct bpf_waits *waits, const struct bpf_thread_state *state);
 /* Hands over what was summed. */
 void bpf_waits_flush(struct bpf_waits *waits, source_sink sink, void *context);
 

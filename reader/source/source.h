@@ -1,6 +1,6 @@
 /* Where events come from. A source is a struct of ops, one instance a file (src_perf.c,
- * src_replay.c …); NULL = not supported. All calls come from the pump's thread, but open, which
- * comes from main's before the pump runs. */
+ * src_replay.c …); NULL = not supported. open, start and the first set_code come from main's
+ * thread, before the pump runs; all else comes from the pump's. */
 #ifndef RSPROF_SOURCE_SOURCE_H
 #define RSPROF_SOURCE_SOURCE_H
 

@@ -38,6 +38,10 @@ enum {
 	/* New stacks that programs have told before it is worth while to empty their memory of
 	 * them, once the code has changed and they hash differently. */
 	STACKS_TOLD_MANY = BPF_STACKS_MAX / 4,
+	/* Other processes' records wake the reader as the target's do. Where the last ones were
+	 * theirs, it sleeps on for so long: where a build runs beside it, it wakes 200 times a
+	 * second at most, and a new library of the target is known that much later at worst. */
+	SIDEBAND_REST_MS = 5,
 };
 
 #define LOOK_NS NS_PER_S
@@ -63,6 +67,7 @@ struct src_bpf {
 	bpf_thread_states states;
 	int epoll_fd;
 	struct pollfd *polls; /* wake_fd, epoll_fd, then the side-band's leaders */
+	bool may_rest;	      /* the last drain had nothing of the target's in the side-band */
 
 	struct bpf_pace pace;
 	uint64_t look_ns;	   /* of the last look at waits in progress and at their cost */
@@ -351,6 +356,7 @@ static void on_sideband(void *context, const struct event *event)
 {
 	struct src_bpf *bpf = context;
 
+	bpf->may_rest = false;
 	if (event->type == EVENT_EXIT && bpf->events.late_count)
 		bpf_remove_late_thread(&bpf->loaded, event->tid);
 	if (event->type == EVENT_COMM && event->comm.is_exec) {
@@ -366,6 +372,7 @@ static void on_sideband(void *context, const struct event *event)
 
 static void drain_sideband(struct src_bpf *bpf)
 {
+	bpf->may_rest = true;
 	bpf->sideband.sink = on_sideband;
 	bpf->sideband.context = bpf;
 	for (size_t i = 0; i < bpf->cpus.list.count; i++) {
@@ -378,9 +385,20 @@ static void drain_sideband(struct src_bpf *bpf)
 static void credit_waits(struct src_bpf *bpf)
 {
 	uint64_t now = bpf->is_stopped ? bpf->stop_ns : clock_now_ns();
+	size_t kept = 0;
 
 	vec_clear(&bpf->states);
 	bpf_read_threads(&bpf->loaded, &bpf->states);
+	/* What changes just now comes with the next look, or has a record by then. */
+	for (size_t i = 0; i < bpf->states.count && !bpf->is_stopped; i++) {
+		struct bpf_thread_state *state = &bpf->states.items[i];
+
+		if (state->thread.kind && (bpf_waits_knows(&bpf->waits, state) ||
+					   bpf_is_thread_still(&bpf->loaded, state)))
+			bpf->states.items[kept++] = *state;
+	}
+	if (!bpf->is_stopped)
+		bpf->states.count = kept;
 	bpf_waits_progress(&bpf->waits, now, bpf->states.items, bpf->states.count, bpf->is_stopped);
 }
 
@@ -492,12 +510,19 @@ static int src_bpf_drain(struct source *source, source_sink sink, void *context)
 static void src_bpf_wait(struct source *source, int wake_fd, int timeout_ms)
 {
 	struct src_bpf *bpf = src_bpf_of(source);
+	int rest_ms = timeout_ms < SIDEBAND_REST_MS ? timeout_ms : SIDEBAND_REST_MS;
 	struct epoll_event woken;
+	int ready = 0;
 
 	/* A negative descriptor is passed over by poll. */
 	bpf->polls[0] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
-	if (poll(bpf->polls, 2 + bpf->cpus.list.count, timeout_ms) > 0 &&
-	    bpf->polls[1].revents & POLLIN)
+	if (bpf->may_rest) {
+		ready = poll(bpf->polls, 2, rest_ms);
+		timeout_ms -= rest_ms;
+	}
+	if (ready == 0)
+		ready = poll(bpf->polls, 2 + bpf->cpus.list.count, timeout_ms);
+	if (ready > 0 && bpf->polls[1].revents & POLLIN)
 		epoll_wait(bpf->epoll_fd, &woken, 1, 0);
 }
 

@@ -10,6 +10,7 @@
 #include "reader/util/own.h"
 #include "reader/util/str.h"
 #include "reader/view/cell.h"
+#include "reader/view/completeness.h"
 #include "reader/view/head.h"
 #include "reader/view/number.h"
 #include "reader/view/text_table.h"
@@ -106,7 +107,7 @@ static void add_wait_times(struct str *line, const struct snapshot *snapshot,
 	str_addf(line, " since %s", fmt_duration(since, since_ns));
 }
 
-/* "cpu: perf, 99.9 % complete stacks · lost: 0" */
+/* "cpu: perf, 99.9 % complete stacks (0.1 % truncated) · lost: 0" */
 static void add_quality(struct str *line, const struct snapshot *snapshot, const struct view *view)
 {
 	const struct event_kind *kind = head_event_kind(view);
@@ -124,6 +125,7 @@ static void add_quality(struct str *line, const struct snapshot *snapshot, const
 	if (kind && kind->is_cpu && kind->unit == EVENT_UNIT_PERIOD)
 		str_addf(line, " %s", kind->name);
 	str_addf(line, ", %s %% complete stacks", format_share(number, view->complete_pct));
+	completeness_add_reasons(line, view);
 	if (view->is_wait)
 		add_wait_times(line, snapshot, view);
 	str_addf(line, " %s lost: ", cell_dot());
@@ -136,21 +138,22 @@ static void add_quality(struct str *line, const struct snapshot *snapshot, const
 	str_add(line, "\n");
 }
 
-/* Has any frame of the modules of this name a function from a symbol table? */
-static bool has_symbols(const struct snapshot *snapshot, const char *name)
+/* The best that is known of any frame of the modules of this name. */
+static enum symbol_quality best_quality(const struct snapshot *snapshot, const char *name)
 {
 	OWN(own_free) bool *is_named = mem_array(snapshot->module_count, sizeof(*is_named));
+	enum symbol_quality best = SYMBOL_NONE;
 
 	for (size_t i = 0; i < snapshot->module_count; i++)
 		is_named[i] = !strcmp(snapshot->modules[i].name, name);
 	for (size_t i = 0; i < snapshot->frame_count; i++) {
 		const struct snapshot_frame *frame = &snapshot->frames[i];
 
-		if (frame->is_resolved && frame->quality != SYMBOL_NONE &&
+		if (frame->is_resolved && frame->quality > best &&
 		    frame->module < snapshot->module_count && is_named[frame->module])
-			return true;
+			best = frame->quality;
 	}
-	return false;
+	return best;
 }
 
 /* Names of modules that are files, which could have line numbers. */
@@ -172,20 +175,24 @@ static void add_missing_lines(struct str *line, const struct snapshot *snapshot,
 	find_file_modules(snapshot, &files);
 	for (size_t i = 0; i < view->row_count; i++) {
 		const struct view_row *row = &view->rows[i];
+		enum symbol_quality best;
 
 		if (row->line || *row->file != '[' ||
 		    str_map_get(&files, row->module) == UINT32_MAX ||
 		    str_map_get(&seen, row->module) != UINT32_MAX)
 			continue;
 		str_map_put(&seen, row->module, 0);
+		best = best_quality(snapshot, row->module);
+		/* Code without lines in a file that has them: the start of a program, say. */
+		if (best == SYMBOL_LINE)
+			continue;
 		if (named == NOTED_MODULES_MAX) {
 			more++;
 			continue;
 		}
 		str_add(line, named++ ? ", " : "no line numbers for: ");
 		cell_add_clean(line, row->module);
-		str_add(line,
-			has_symbols(snapshot, row->module) ? " (no debug info)" : " (stripped)");
+		str_add(line, best == SYMBOL_FUNCTION ? " (no debug info)" : " (stripped)");
 	}
 	if (more)
 		str_addf(line, " and %zu more", more);

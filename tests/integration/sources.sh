@@ -38,7 +38,7 @@ check_absent waits_by_perf_no_file "$dir/waits.db"
 check_refusal overhead_zero 2 "$RSPROF" -p "$burn" -q -d 1s --max-overhead 0 -o "$dir/zero.db"
 check_refusal overhead_high 2 "$RSPROF" -p "$burn" -q -d 1s --max-overhead 101 -o "$dir/zero.db"
 check_refusal unwind_memory_small 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memory 64K -o "$dir/zero.db"
-check_refusal unwind_memory_large 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memory 2G -o "$dir/zero.db"
+check_refusal unwind_memory_large 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memory 1G -o "$dir/zero.db"
 check_absent bounds_no_file "$dir/zero.db"
 
 short perf --source perf

@@ -211,7 +211,8 @@ check_equal waits_leave_top_cpu_alone "$(of '"\(.total_samples) \([.entries[].sa
 check_refusal waits_take_no_event 2 "$RSPROF" top wait "$waits" --event wait-time
 check_refusal waits_are_no_event_of_top_cpu 2 "$RSPROF" top cpu "$waits" --event wait-time
 check_refusal waits_sort_by_their_own_keys 2 "$RSPROF" top wait "$waits" --sort cpu_pct
-check_refusal waits_not_recorded 2 "$RSPROF" top wait "$db"
+run "$RSPROF" -q --replay "$dir/waits.events" -e cpu-clock -o "$dir/cpu_only.db"
+check_refusal waits_not_recorded 2 "$RSPROF" top wait "$dir/cpu_only.db"
 check_contains waits_not_recorded_says_what_was "$errors" "It holds cpu-clock; type: rsprof top cpu "
 run "$RSPROF" -q --replay "$dir/waits.events" -e wait-time -o "$dir/waits_only.db"
 check_contains waits_only_summary "$out" "next: rsprof top wait "

@@ -143,6 +143,45 @@ TEST(steps_come_with_the_next_delta_in_the_recordings_time)
 	CHECK_EQ_U64(deltas.items[1]->step_count, 0);
 }
 
+/* It waits for a word from rsprof, which is no wait of the command's. */
+TEST(what_a_child_waits_before_it_execs_is_not_the_targets)
+{
+	struct event events[] = {wait_event(0, WAIT_IO, 1, 1000, 10),
+				 {.type = EVENT_COMM},
+				 wait_event(0, WAIT_SLEEP, 1, 300, 1)};
+	struct child child = child_start(child_idle, NULL);
+	struct err err = {0};
+	struct target *target;
+	struct fake_source fake;
+	struct pump_config config = {.source = &fake.source,
+				     .maps_come_by_exec = true,
+				     .wait_events = 1u << WAITS,
+				     .frames_max = 127,
+				     .interval_ns = 3600 * NS_PER_S,
+				     .deliver = keep};
+	struct pump *pump;
+
+	CHECK(target_open_pid(child.pid, &target, &err) == 0);
+	config.target = target;
+	fake_walker_init(&fake, events, 3, 3);
+	pump = pump_new(&config);
+	pump_prepare(pump);
+	pump_begin(pump, clock_now_ns());
+	for (int i = 0; i < 3; i++) {
+		events[i].time_ns = clock_now_ns();
+		events[i].pid = events[i].tid = (uint32_t)child.pid;
+	}
+	events[1].comm.comm = "command";
+	events[1].comm.is_exec = true;
+	pump_round(pump, -1);
+	pump_finish(pump);
+	CHECK_EQ_U64(deltas.items[0]->row_count, 1);
+	CHECK_EQ_U64(find_row(deltas.items[0], WAITS, WAIT_SLEEP)->value, 300);
+	pump_free(pump);
+	target_free(target);
+	child_end(&child);
+}
+
 /* ---- copies of stacks */
 
 static struct {

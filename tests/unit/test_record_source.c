@@ -184,7 +184,7 @@ static struct err failure(enum err_kind kind)
 {
 	struct err err = {0};
 
-	err_set(&err, kind, 0, "BPF's verifier refused the program.");
+	err_set(&err, kind, 0, "BPF's verifier refused the program. ");
 	return err;
 }
 

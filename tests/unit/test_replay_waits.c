@@ -31,8 +31,13 @@ static struct event wait_event(enum wait_kind kind, uint64_t value, uint64_t wai
 		.type = EVENT_SAMPLE,
 		.pid = 10,
 		.tid = 11,
-		.sample = {.pcs = wait_pcs, .pc_count = 2, .event_index = 1, .value = value,
-			   .wait_kind = kind, .waits = waits, .run_ns = run_ns,
+		.sample = {.pcs = wait_pcs,
+			   .pc_count = 2,
+			   .event_index = 1,
+			   .value = value,
+			   .wait_kind = kind,
+			   .waits = waits,
+			   .run_ns = run_ns,
 			   .status = STACK_COMPLETE},
 	};
 }
@@ -169,6 +174,43 @@ TEST(lines_of_waits_that_cannot_be_are_refused)
 			FAIL("\"%s\" has no \"%s\"", err.sentence, cases[i].part);
 		event_text_close(reader);
 	}
+}
+
+TEST(noise_in_waits_never_harms)
+{
+	static const char good[] = HEADER "wait 123 10 11 1 run-queue 1500 3 700 complete 401000\n"
+					  "wait 124 10 11 1 io 20 0 0 broken 401000 402000\n"
+					  "wait 125 10 11 1 - 0 0 900 empty\n";
+	static const char letters[] = "0123456789 -\n\x7f\xffwaitlockqueue";
+	uint64_t state = 11;
+	int taken = 0, refused = 0;
+
+	for (int round = 0; round < 3000; round++) {
+		char text[sizeof(good)];
+		struct event_text_reader *reader = NULL;
+		struct event got;
+		int ret = 1;
+
+		memcpy(text, good, sizeof(good));
+		for (int i = 0; i < 2; i++) {
+			state = state * 6364136223846793005u + 1442695040888963407u;
+			text[strlen(HEADER) + (state >> 33) % (sizeof(good) - strlen(HEADER) - 1)] =
+				letters[(state >> 20) % (sizeof(letters) - 1)];
+		}
+		reader = open_text(write_file(text));
+		while ((ret = event_text_next(reader, &got, NULL)) > 0) {
+			if (got.type != EVENT_SAMPLE)
+				continue;
+			CHECK(got.sample.wait_kind < WAIT_KINDS);
+			CHECK(got.sample.wait_kind || (!got.sample.value && !got.sample.waits));
+		}
+		event_text_close(reader);
+		taken += ret == 0;
+		refused += ret < 0;
+	}
+	/* Digits for digits are as good as what they replace. */
+	CHECK_BETWEEN(taken, 10, 2900);
+	CHECK_EQ_U64((uint64_t)(taken + refused), 3000);
 }
 
 KIT_MAIN

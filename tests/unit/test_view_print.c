@@ -121,7 +121,7 @@ TEST(table_by_line)
 	builder_file(b, "/profiles/rsprof.my-app.250106143022.db");
 	check_text(b, &by_line, &(struct view_print){0},
 		   "rsprof.my-app.250106143022.db   my-app (12345)   5m23s at 99 Hz   100 samples\n"
-		   "cpu: perf, 85.0 % complete stacks · lost: 0\n"
+		   "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) · lost: 0\n"
 		   "no line numbers for: libc.so.6 (no debug info)\n"
 		   "\n"
 		   "  CPU%   Incl%  Location           Function\n"
@@ -144,7 +144,7 @@ TEST(table_in_ascii_where_the_locale_has_no_more)
 	setlocale(LC_ALL, "C");
 	check_text(b, &(struct view_request){.top = 1}, &(struct view_print){.columns = 40},
 		   "rsprof.my-app.250106143022.db   my-app (12345)   5m23s at 99 Hz   100 samples\n"
-		   "cpu: perf, 85.0 % complete stacks - lost: 0\n"
+		   "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) - lost: 0\n"
 		   "\n"
 		   "  CPU%   Incl%  Location     Function\n"
 		   " 50.0%   70.0%  ...r.rs:142  parse_he...\n"
@@ -199,7 +199,7 @@ TEST(losses_are_listed_below_their_sum)
 	text = text_of(b, &(struct view_request){.top = 1}, &(struct view_print){0});
 	CHECK_EQ_STR(
 		strchr(text, '\n') + 1,
-		"cpu: perf, 85.0 % complete stacks · lost: 1,312 · system time not sampled: 1.9s\n"
+		"cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) · lost: 1,312 · system time not sampled: 1.9s\n"
 		"lost 1,312 samples (ring full): lower --cpu-freq or raise --buffer\n"
 		"noted 3 records (arrived late, put into a later checkpoint)\n"
 		"\n"

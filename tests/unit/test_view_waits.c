@@ -309,7 +309,7 @@ TEST(the_table_of_lines)
 	use_unicode();
 	check_printed(&by_line, print_text,
 		      "rsprof.my-app.250106143022.db   my-app (12345)   5m23s   60 waits\n"
-		      "wait: bpf, 90.2 % complete stacks · waited 1.00s, ran 200ms · lost: 0\n"
+		      "wait: bpf, 90.2 % complete stacks (9.8 % no user frames) · waited 1.00s, ran 200ms · lost: 0\n"
 		      "no line numbers for: libc.so.6 (no debug info)\n"
 		      "\n"
 		      " Wait%   Incl%   Wait  Waits  Kind   Location        Function\n"
@@ -327,7 +327,7 @@ TEST(the_table_of_threads)
 	check_printed(&(struct view_request){.event = "wait-time", .group = VIEW_BY_THREAD},
 		      print_text,
 		      "rsprof.my-app.250106143022.db   my-app (12345)   5m23s   60 waits\n"
-		      "wait: bpf, 90.2 % complete stacks · waited 1.00s, ran 200ms · lost: 0\n"
+		      "wait: bpf, 90.2 % complete stacks (9.8 % no user frames) · waited 1.00s, ran 200ms · lost: 0\n"
 		      "\n"
 		      " Wait%   Incl%   Wait  Waits     Ran  Kind   Thread\n"
 		      " 50.0%   50.0%  500ms     10   109ms  sleep  my-app (12345)\n"
