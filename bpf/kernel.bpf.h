@@ -19,10 +19,15 @@
 
 struct mm_struct;
 
+struct sched_entity {
+	__u64 sum_exec_runtime; /* CPU time in ns, up to the last switch away */
+} FROM_KERNEL;
+
 struct task_struct {
 	int pid;
 	int tgid;
 	unsigned int __state; /* since Linux 5.14 */
+	struct sched_entity se;
 	__u64 start_time;     /* CLOCK_MONOTONIC */
 	struct mm_struct *mm; /* NULL: a thread of the kernel, or one that is exiting */
 } FROM_KERNEL;
@@ -48,7 +53,7 @@ enum {
 /* What another CPU or the reader may change meanwhile, read once. */
 #define READ_ONCE(what) (*(volatile typeof(what) *)&(what))
 
-/* The prog's address is that of the registers which the thread brought into the kernel. */
+/* The registers which the thread brought into the kernel. */
 static __always_inline struct pt_regs___kernel *user_registers_of(struct task_struct *task)
 {
 	return (struct pt_regs___kernel *)bpf_task_pt_regs(task);

@@ -28,7 +28,8 @@
  *   rules          ARRAY, 1 entry: struct ehframe_rule[BPF_RULES_MAX]; mmap it
  *   code           ARRAY, 1 entry: struct bpf_code_lists; mmap it
  *   ring           RINGBUF
- *   threads        HASH, __u32 tid -> struct bpf_thread
+ *   threads        HASH, __u32 tid -> struct bpf_thread. What the reader adds (BPF_NOEXIST) has
+ *                  cpu_ns 0
  *   stacks         HASH, __u64 hash -> __u32: the stacks that were told. The hash depends on
  *                  control.version: after a new version the reader may delete all keys, so that the
  *                  map does not fill with what nobody will meet again
@@ -43,7 +44,12 @@
  *
  * Stack of a hash: a STACK record, or a COPY record with `stack` set, comes before the first WAIT
  * that names the hash; a later one for the same hash replaces what it meant. A WAIT whose stack
- * found no room names none, and control.wait_stacks_lost counts it. */
+ * found no room names none, and control.wait_stacks_lost counts it.
+ *
+ * Times of a thread: its WAIT records leave no gap. since_ns - run_ns of one is time_ns of the one
+ * before it; of the first one it is control.start_ns, or the moment at which a new thread first ran.
+ * A switch that the tracepoint did not tell (control.switches_missed) is made good at the thread's next
+ * one by the CPU time that the kernel counts. */
 #include "bpf/wait.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

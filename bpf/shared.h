@@ -123,6 +123,7 @@ struct bpf_control {
 	__u64 threads_full;	       /* switches of threads beyond BPF_THREADS_MAX */
 	__u64 waits_unwalked;	       /* waits told without a stack because of wait_walk_mask */
 	__u64 switches;		       /* of the target, walked or not */
+	__u64 switches_missed;	       /* found out at the thread's next one: its times are right */
 	__u64 switch_spent_ns;	       /* in the programs, for these */
 	__u64 sampled[BPF_EVENTS_MAX]; /* records sent or lost, by event */
 };
@@ -131,6 +132,7 @@ struct bpf_control {
  * for a thread that sleeps when the recording begins. */
 struct bpf_thread {
 	__u64 since_ns;	 /* of its state */
+	__u64 cpu_ns;	 /* the thread's CPU time then, as the kernel counts it; 0: not known */
 	__u64 run_ns;	 /* that it ran before it began to wait */
 	__u64 stack;	 /* hash of the stack it waits in; 0: not walked */
 	__u32 kind;	 /* enum bpf_wait_kind; 0: it runs */

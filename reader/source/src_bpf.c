@@ -516,7 +516,7 @@ static void src_bpf_wait(struct source *source, int wake_fd, int timeout_ms)
 
 	/* A negative descriptor is passed over by poll. */
 	bpf->polls[0] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
-	if (bpf->may_rest) {
+	if (bpf->may_rest && timeout_ms > 0) {
 		ready = poll(bpf->polls, 2, rest_ms);
 		timeout_ms -= rest_ms;
 	}

@@ -62,10 +62,12 @@ deep() {
 	check_samples "${source}_deep_descend" \
 		"$(of '[.entries[] | select(.function | test("(^|::)descend$")) | .incl_samples] | add // 0')" \
 		"$(truth_of deep_ns)" 6 3
+	check_samples "${source}_deep_in_threads" "$(of '[.entries[] |
+		select(.function | test("(^|::)work_thread$")) | .incl_samples] | add // 0')" \
+		$(($(truth_of deep_ns) + $(truth_of closure_ns) + $(truth_of trait_ns))) 6 3
 	check_samples "${source}_deep_trait_object" \
 		"$(of '[.entries[] | select(.function | test("Spinner.*turn$")) | .incl_samples] | add // 0')" \
 		"$(truth_of trait_ns)" 6 3
-	check_between "${source}_deep_hottest_is_deep" "$(top "$db" --thread deep1; depth_of_hottest)" 10 127
 	check_equal "${source}_deep_threads" \
 		"$(top "$db" --by thread; of '[.entries[].function | split(" ")[0]] | sort | join(" ")')" \
 		"deep deep0 deep1 deep2"

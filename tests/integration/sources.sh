@@ -84,6 +84,42 @@ if may_use_bpf; then
 	fi
 	check_samples_there memlock
 
+	# Allowed, and then it does not open: bpf needs more descriptors than perf. The first limit at which
+	# anything is recorded.
+	db=$dir/few_files.db
+	for files in $(seq 12 2 400); do
+		rm -f "$db" "$dir/few_files.events"
+		run timeout -k 5 60 prlimit --nofile="$files:$files" "$RSPROF" -p "$burn" -q -d 300ms \
+			-o "$db" --save-events "$dir/few_files.events"
+		[ "$status" -ne 0 ] || break
+	done
+	check_recorded few_files perf off cpu-clock
+	check_samples_there few_files
+	check_contains few_files_reason "$(meta_of "$db" cpu_source_reason)" "bpf: "
+	check_contains few_files_is_said "$errors" "rsprof: cpu by perf (bpf: "
+	check_contains few_files_events_are_saved "$(sed -n 2p "$dir/few_files.events")" "events cpu-clock"
+	run timeout -k 5 60 prlimit --nofile="$files:$files" "$RSPROF" -p "$burn" -q -d 300ms \
+		--source bpf -o "$dir/few_forced.db"
+	check_between few_files_forced_is_refused "$status" 1 4
+	check_absent few_files_forced_no_file "$dir/few_forced.db"
+
+	# All capabilities, but only within a user namespace, as in a container without root.
+	if unshare --user --map-root-user true 2>/dev/null &&
+		[ "$(cat /proc/sys/kernel/perf_event_paranoid)" -le 2 ]; then
+		db=$dir/namespace.db
+		run timeout -k 5 60 unshare --user --map-root-user "$RSPROF" run -q -d 1s -o "$db" -- \
+			"$TARGETS/burn" 1
+		check_equal namespace_exit_code "$status" 0
+		check_recorded namespace perf off cpu-clock
+		check_contains namespace_is_said "$errors" "rsprof: cpu by perf (bpf: "
+		run timeout -k 5 60 unshare --user --map-root-user "$RSPROF" run -q --source bpf \
+			-o "$dir/namespace_forced.db" -- "$TARGETS/burn" 1
+		check_equal namespace_forced_exit_code "$status" 125
+		check_absent namespace_forced_no_file "$dir/namespace_forced.db"
+	else
+		skip namespace_exit_code "no user namespaces, or no perf events in them"
+	fi
+
 	# Without the kernel's BTF. The mount is the inner shell's alone.
 	if unshare --mount --propagation private mount -t tmpfs none /sys/kernel/btf 2>/dev/null; then
 		without_btf=(unshare --mount --propagation private sh -c

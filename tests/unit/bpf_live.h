@@ -5,6 +5,7 @@
 
 #include "reader/source/bpf_check.h"
 #include "reader/unwind/cache.h"
+#include "reader/util/hash.h"
 #include "tests/unit/perf_live.h"
 
 struct bpf_tally {
@@ -15,7 +16,8 @@ struct bpf_tally {
 	uint64_t wait_ns, waits, run_ns;
 	uint64_t wait_ns_by_kind[WAIT_KINDS], waits_by_kind[WAIT_KINDS];
 	uint64_t wait_ns_without_stack, wait_ns_with_copy, wait_copies_bytes;
-	uint32_t tid; /* not 0: waits of this thread only */
+	uint32_t tid;		    /* not 0: waits of this thread only */
+	struct u64_map wait_stacks; /* hashes of walked stacks that it waited in */
 };
 
 static inline void bpf_count(void *context, const struct event *event)
@@ -42,6 +44,11 @@ static inline void bpf_count(void *context, const struct event *event)
 		tally->wait_copies_bytes += event->sample.stack_bytes;
 	} else if (!event->sample.pc_count) {
 		tally->wait_ns_without_stack += event->sample.value;
+	} else {
+		u64_map_put(&tally->wait_stacks,
+			    hash_bytes(event->sample.pcs,
+				       event->sample.pc_count * sizeof(*event->sample.pcs)),
+			    1);
 	}
 }
 

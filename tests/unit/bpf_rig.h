@@ -175,6 +175,28 @@ static inline void rig_publish(struct rig *rig, uint64_t exec_count)
 	__atomic_store_n(&rig->control->version, version, __ATOMIC_RELEASE);
 }
 
+/* The entry that walks use for this address. */
+static inline struct bpf_code *rig_code_of(struct rig *rig, const void *address)
+{
+	struct bpf_code_list *list = &rig->code->list[rig->control->version & 1];
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct bpf_code *code = &list->code[i];
+
+		if ((uintptr_t)address >= code->start && (uintptr_t)address < code->end)
+			return code;
+	}
+	FAIL("no mapping holds %p", address);
+}
+
+/* Code without table. */
+static inline void rig_add_code(struct rig *rig, uint64_t start, uint64_t size)
+{
+	CHECK(rig->module_count < RIG_MODULES_MAX);
+	rig->modules[rig->module_count++] =
+		(struct rig_module){.start = start, .end = start + size};
+}
+
 /* ---- load, attach, read */
 
 static inline void *rig_map(const struct bpf_map *map, size_t size)
@@ -336,6 +358,14 @@ static inline void rig_walk(struct rig *rig, const struct bpf_copy *copy, __u64 
 	ret_stack->pcs = (uint64_t *)pcs;
 	ret_stack->pc_max = pc_max;
 	unwind_walk(&walk, &registers, &memory, ret_stack);
+}
+
+static inline uint64_t rig_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static inline bool rig_is_in(uint64_t pc, const void *function)

@@ -1,57 +1,11 @@
 /* The BPF programs in the running kernel, on children that know what they do. */
-#include <stdatomic.h>
-
-#include "tests/unit/bpf_rig.h"
+#include "tests/unit/bpf_sorter.h"
 
 enum {
 	VERIFIED_MAX = 300000,
 };
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* ---- what children do */
-
-static atomic_uint compared;
-
-APART static int compare_slowly(const void *left, const void *right)
-{
-	for (volatile int i = 0; i < 2000; i++)
-		;
-	compared++;
-	return *(const int *)left - *(const int *)right;
-}
-
-APART static void sort_slowly(void)
-{
-	int items[64];
-
-	for (int i = 0; i < 64; i++)
-		items[i] = i * 7919 % 61;
-	qsort(items, 64, sizeof(*items), compare_slowly);
-}
-
-APART static void sort_for(uint64_t ns)
-{
-	uint64_t start = cpu_ns();
-
-	while (cpu_ns() - start < ns)
-		sort_slowly();
-}
-
-static void sorter(const void *argument)
-{
-	child_ready();
-	child_await();
-	sort_for(*(const uint64_t *)argument);
-	child_ready();
-	child_await();
-}
 
 APART static void handle(int signal)
 {
@@ -71,8 +25,8 @@ static void interrupted(const void *argument)
 	sigaction(SIGUSR1, &action, NULL);
 	child_ready();
 	child_await();
-	start = cpu_ns();
-	while (cpu_ns() - start < *(const uint64_t *)argument)
+	start = rig_cpu_ns();
+	while (rig_cpu_ns() - start < *(const uint64_t *)argument)
 		raise(SIGUSR1);
 	child_ready();
 	child_await();
@@ -90,11 +44,11 @@ static void execer(const void *argument)
 TEST(few_instructions_to_verify)
 {
 	struct rig *rig = rig_open(RIG_RING_BYTES);
-	uint64_t start = cpu_ns();
+	uint64_t start = rig_cpu_ns();
 	struct bpf_program *program;
 
 	rig_load(rig);
-	printf("# loading took %.0f ms of CPU\n", (double)(cpu_ns() - start) / 1e6);
+	printf("# loading took %.0f ms of CPU\n", (double)(rig_cpu_ns() - start) / 1e6);
 	bpf_object__for_each_program(program, rig->skel->obj)
 	{
 		struct bpf_prog_info info = {0};
@@ -203,88 +157,6 @@ TEST(deep_stacks_are_cut_and_say_so)
 		cut += rig_is_in(sample->pcs[0], (const void *)compare_slowly);
 	}
 	CHECK(cut >= 50);
-	rig_free(rig);
-	child_end(&child);
-}
-
-/* ---- what is not published, or not any more */
-
-TEST(code_of_another_program_is_not_used)
-{
-	uint64_t work_ns = 300000000;
-	struct child child = child_fork(sorter, &work_ns);
-	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
-	uint32_t complete = 0;
-
-	rig_publish(rig, 7);
-	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
-	rig_let_work(rig, &child);
-	CHECK(rig->record_count >= 100);
-	for (uint32_t i = 0; i < rig->record_count; i++) {
-		const struct bpf_copy *copy = (const struct bpf_copy *)rig->records[i];
-		struct unwind_stack stack;
-		__u64 pcs[RIG_PCS_MAX];
-
-		CHECK_EQ_U64(copy->record.type, BPF_RECORD_COPY);
-		CHECK_EQ_U64(copy->end, WALK_NO_MAPPING);
-		CHECK_EQ_U64(copy->stack, 0);
-		rig_walk(rig, copy, pcs, RIG_PCS_MAX, &stack);
-		if (stack.status != STACK_COMPLETE)
-			continue;
-		rig_check_rooted(pcs, stack.pc_count);
-		complete++;
-	}
-	CHECK(complete * 100 >= rig->record_count * 99);
-	CHECK_EQ_U64(rig->control->sampled[0], rig->record_count);
-	rig_free(rig);
-	child_end(&child);
-}
-
-TEST(without_copies_the_walk_itself_is_told)
-{
-	uint64_t work_ns = 200000000;
-	struct child child = child_fork(sorter, &work_ns);
-	struct rig *rig = rig_open(RIG_RING_BYTES);
-
-	rig->skel->rodata->copy_bytes = 0;
-	rig_on(&child, rig);
-	rig_publish(rig, 7);
-	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
-	rig_let_work(rig, &child);
-	CHECK(rig->record_count >= 50);
-	CHECK_EQ_U64(rig_count_ends(rig, BPF_RECORD_SAMPLE, WALK_NO_MAPPING), rig->record_count);
-	rig_free(rig);
-	child_end(&child);
-}
-
-TEST(tables_that_change_give_no_wrong_stack)
-{
-	uint64_t work_ns = 400000000;
-	struct child child = child_fork(sorter, &work_ns);
-	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
-	struct pollfd fd = {.fd = child.from, .events = POLLIN};
-	uint32_t complete;
-
-	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, (uint64_t)child.pid);
-	child_tell(&child, 'g');
-	while (poll(&fd, 1, 0) == 0) {
-		rig_publish(rig, 0);
-		rig_drain(rig);
-	}
-	child_hear(&child);
-	rig_drain(rig);
-	complete = rig_count_ends(rig, BPF_RECORD_SAMPLE, WALK_COMPLETE);
-	printf("# %u complete, %u stale of %u\n", complete,
-	       rig_count_ends(rig, BPF_RECORD_COPY, WALK_STALE), rig->record_count);
-	CHECK(rig->record_count >= 100);
-	for (uint32_t i = 0; i < rig->record_count; i++) {
-		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
-
-		if (sample->record.type == BPF_RECORD_SAMPLE && sample->end == WALK_COMPLETE)
-			rig_check_rooted(sample->pcs, sample->pc_count);
-	}
-	CHECK((complete + rig_count_ends(rig, BPF_RECORD_COPY, WALK_STALE)) * 100 >=
-	      rig->record_count * 99);
 	rig_free(rig);
 	child_end(&child);
 }

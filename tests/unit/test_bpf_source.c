@@ -271,10 +271,16 @@ TEST(events_recorded_together_are_told_apart)
 	bpf_live_pump(&live, source, &tally, &faults, sizeof(faults));
 	bpf_live_finish(source, &tally);
 	CHECK_BETWEEN(tally.live.by_event[1], PAGES * 0.98, PAGES * 1.02);
-	CHECK_BETWEEN(tally.live.leaf_inside, PAGES, PAGES * 1.02);
-	/* It wakes to the test's word and sleeps again at the end. */
-	CHECK_BETWEEN(tally.live.by_event[2], 1, 50);
+	/* The timer hits there, too. */
+	CHECK_BETWEEN(tally.live.leaf_inside, PAGES,
+		      PAGES + tally.live.samples - tally.live.by_event[1]);
+	/* It wakes to the test's word and sleeps again at the end; how often it is preempted is the
+	 * machine's affair. */
+	CHECK_BETWEEN(tally.live.by_event[2], 1, PAGES);
+	CHECK_EQ_U64(tally.live.by_event[0] + tally.live.by_event[1] + tally.live.by_event[2],
+		     tally.live.samples);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -369,6 +375,7 @@ TEST(a_fork_child_is_announced_and_not_sampled)
 	CHECK_BETWEEN(tally.live.samples, 0, SHORT_BURN_NS / 1000000 / 2);
 	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_CHILD], SHORT_BURN_NS * 0.9, 30e9);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -421,6 +428,7 @@ TEST(start_on_exec_counts_from_the_first_instruction)
 	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)(all_ns - before_ns) * 0.9,
 		      (double)wall_ns * 1.01);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -453,6 +461,7 @@ TEST(a_new_mapping_of_code_is_told_at_once)
 	CHECK_EQ_U64(tally.live.executable_maps, 1);
 	bpf_live_finish(source, &tally);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -512,6 +521,7 @@ TEST(naps_and_work_add_up_to_the_wall_clock)
 	CHECK_BETWEEN(tally.run_ns, (double)slept.cpu_ns * 0.97, (double)wall_ns);
 	CHECK_BETWEEN(tally.wait_ns_without_stack, 0, (double)tally.wait_ns * 0.01);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -561,6 +571,7 @@ TEST(a_thread_asleep_at_the_beginning_waits_from_then_on)
 	CHECK_BETWEEN(tally.wait_ns_with_copy, (double)asleep_ns * 0.99, (double)wall_ns);
 	CHECK_BETWEEN(tally.wait_copies_bytes, 500, 1 << 20);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -611,6 +622,106 @@ TEST(kinds_of_waits_are_told_apart)
 		      (double)slept.wall_ns * 1.05 + 20e6);
 	CHECK_BETWEEN(tally.wait_ns_by_kind[WAIT_POLL], 195e6, 2e9);
 	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
+	live_end(&live);
+}
+
+enum { DISTINCT = 20000, BITS = 15 };
+
+static void nap_below(uint32_t path, int bits);
+
+/* Two ways down for each bit of the path. */
+__attribute__((noinline)) static void go_left(uint32_t path, int bits)
+{
+	nap_below(path, bits);
+	__asm__ volatile("" : : : "memory");
+}
+
+__attribute__((noinline)) static void go_right(uint32_t path, int bits)
+{
+	nap_below(path, bits);
+	__asm__ volatile("" : : : "memory");
+}
+
+__attribute__((noinline)) static void nap_below(uint32_t path, int bits)
+{
+	struct timespec moment = {.tv_nsec = 1};
+
+	if (!bits)
+		nanosleep(&moment, NULL);
+	else if (path & 1)
+		go_right(path >> 1, bits - 1);
+	else
+		go_left(path >> 1, bits - 1);
+	__asm__ volatile("" : : : "memory");
+}
+
+static void wait_in_many_places(int in, int out)
+{
+	struct slept slept = {.tid = (uint32_t)live_tid()};
+
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC);
+	for (uint32_t path = 0; path < DISTINCT; path++)
+		nap_below(path, BITS);
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC) - slept.wall_ns;
+	live_say(out, &slept, sizeof(slept));
+	live_wait_for_byte(in);
+}
+
+TEST(twenty_thousand_waiting_stacks_are_all_there)
+{
+	struct live live = live_start(wait_in_many_places);
+	struct source_config config = bpf_live_config(&live, "wait-time");
+	struct bpf_tally tally = {.wait_index = 0};
+	struct source *source;
+	uint64_t start_ns, wall_ns;
+	struct slept slept;
+
+	config.buffer_bytes = 16 << 20;
+	config.overhead_max_pct = 100000;
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	start_ns = live_clock_ns(CLOCK_MONOTONIC);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	bpf_live_pump(&live, source, &tally, &slept, sizeof(slept));
+	source->ops->stop(source);
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start_ns;
+	source->ops->drain(source, bpf_count, &tally);
+	source->ops->close(source);
+	printf("# %zu stacks; wall %.3f s: waited %.3f s, ran %.3f s\n", tally.wait_stacks.count,
+	       (double)wall_ns / 1e9, (double)tally.wait_ns / 1e9, (double)tally.run_ns / 1e9);
+	/* Now and then a nap is over before the thread has left the CPU. */
+	CHECK_BETWEEN(tally.wait_stacks.count, DISTINCT * 0.99, DISTINCT * 1.05);
+	CHECK_BETWEEN(tally.waits_by_kind[WAIT_SLEEP], DISTINCT * 0.99, DISTINCT);
+	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)wall_ns * 0.97, (double)wall_ns * 1.01);
+	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
+	live_end(&live);
+}
+
+TEST(waits_that_find_no_room_are_counted)
+{
+	struct live live = live_start(wait_in_many_places);
+	struct source_config config = bpf_live_config(&live, "wait-time");
+	struct bpf_tally tally = {.wait_index = 0, .live = {.target_pid = (uint32_t)live.pid}};
+	struct source *source;
+	struct slept slept;
+
+	config.buffer_bytes = 1;
+	source = bpf_live_open(&config);
+	bpf_live_set_code(&live, source);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	live_go(&live);
+	live_hear(&live, &slept, sizeof(slept));
+	bpf_live_finish(source, &tally);
+	CHECK_BETWEEN(tally.waits, 10, DISTINCT / 2);
+	CHECK_BETWEEN(tally.waits + tally.live.lost[LOSS_WAITS_RING_FULL], DISTINCT * 0.99,
+		      DISTINCT * 1.2);
+	CHECK_EQ_U64(tally.live.lost[LOSS_BAD_RECORD], 0);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 
@@ -647,6 +758,7 @@ TEST(a_cost_above_what_is_allowed_walks_fewer_stacks_and_loses_no_time)
 	CHECK(!source->ops->next_step(source, &step));
 	source->ops->close(source);
 	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)wall_ns * 0.97, (double)wall_ns * 1.01);
+	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
 }
 

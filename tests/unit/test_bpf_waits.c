@@ -1,517 +1,482 @@
-/* The books of waiting, without BPF: whatever the order in which programs write and the reader
- * looks, the time told is the time waited. And what walking stacks may cost. */
-#include <stdlib.h>
-#include <sys/syscall.h>
+/* Waiting, as the BPF programs tell it of children that know where they wait. */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdalign.h>
+#include <sys/socket.h>
 
-#include "reader/source/bpf_pace.h"
-#include "reader/source/bpf_sleepers.h"
-#include "reader/source/bpf_waits.h"
-#include "tests/lib/kit.h"
-#include "tests/unit/child.h"
+#include "tests/unit/bpf_rig.h"
 
-enum { PID = 100, TID = 101, WAIT_EVENT = 1, THREADS = 8, STEPS = 20000, START_NS = 1000000 };
+enum { SLEEP_MS = 30, SLEEPS = 5, THREADS = 8 };
 
-struct told {
-	uint64_t wait_ns, waits, run_ns, events, newest_ns;
+/* ---- what children do */
+
+APART static void sleep_here(void)
+{
+	struct timespec time = {.tv_nsec = SLEEP_MS * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+/* Aligns its frame, which has no fixed size either: the CFA is kept in memory. */
+APART static void sleep_aligned(volatile size_t size)
+{
+	alignas(64) volatile char aligned[128];
+	volatile char *more = __builtin_alloca(size);
+
+	aligned[0] = more[0] = 1;
+	sleep_here();
+	aligned[1] = more[size - 1] = aligned[0];
+}
+
+APART static void wait_on_futex(void)
+{
+	static uint32_t word;
+	struct timespec time = {.tv_nsec = SLEEP_MS * 1000000};
+
+	syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
+}
+
+/* Its return address is in a register while it waits. */
+APART static void wait_in_vfork(void)
+{
+	static struct timespec time = {.tv_nsec = SLEEP_MS * 1000000};
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		syscall(SYS_nanosleep, &time, NULL);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+APART static void wait_in_poll(void)
+{
+	poll(NULL, 0, SLEEP_MS);
+}
+
+APART static void wait_for_bytes(void)
+{
+	struct timeval time = {.tv_usec = SLEEP_MS * 1000};
+	int pair[2];
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		_exit(1);
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	recv(pair[0], &byte, 1, 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static const struct waiting {
+	void (*wait)(void);
+	enum bpf_wait_kind kind;
+} waitings[] = {
+	{sleep_here, BPF_WAIT_SLEEP},	 {wait_on_futex, BPF_WAIT_LOCK},
+	{wait_in_vfork, BPF_WAIT_CHILD}, {wait_in_poll, BPF_WAIT_POLL},
+	{wait_for_bytes, BPF_WAIT_IO},
 };
 
-static struct told told[THREADS], told_all;
-static uint64_t told_by_kind[WAIT_KINDS];
-
-static void take(void *context, const struct event *event)
+static void sleep_in_aligned_frame(void)
 {
-	struct told *both[] = {&told_all, &told[event->tid % THREADS]};
+	sleep_aligned(100);
+}
 
-	CHECK_EQ_I64(event->type, EVENT_SAMPLE);
-	CHECK_EQ_U64(event->sample.event_index, WAIT_EVENT);
-	CHECK_EQ_U64(event->pid, PID);
-	for (int i = 0; i < 2; i++) {
-		both[i]->wait_ns += event->sample.value;
-		both[i]->waits += event->sample.waits;
-		both[i]->run_ns += event->sample.run_ns;
-		both[i]->events++;
-		both[i]->newest_ns = event->time_ns;
+static const struct waiting aligned = {sleep_in_aligned_frame, BPF_WAIT_SLEEP};
+
+static void waiter(const void *argument)
+{
+	const struct waiting *waiting = argument;
+
+	child_ready();
+	child_await();
+	for (int i = 0; i < SLEEPS; i++)
+		waiting->wait();
+	child_ready();
+	child_await();
+}
+
+/* ---- what is told */
+
+/* Of the stack with this hash, what was told: a walk, or a copy that is walked here. */
+static uint32_t pcs_of(struct rig *rig, uint64_t hash, __u64 *pcs)
+{
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+		const struct bpf_copy *copy = (const struct bpf_copy *)rig->records[i];
+		struct unwind_stack stack;
+
+		if (sample->record.type == BPF_RECORD_STACK && sample->stack == hash) {
+			CHECK_EQ_U64(sample->end, WALK_COMPLETE);
+			CHECK(sample->pc_count <= RIG_PCS_MAX);
+			memcpy(pcs, sample->pcs, sample->pc_count * sizeof(*pcs));
+			return sample->pc_count;
+		}
+		if (copy->record.type == BPF_RECORD_COPY && copy->stack == hash) {
+			rig_walk(rig, copy, pcs, RIG_PCS_MAX, &stack);
+			CHECK_EQ_U64(stack.status, STACK_COMPLETE);
+			return stack.pc_count;
+		}
 	}
-	told_by_kind[event->sample.wait_kind] += event->sample.value;
+	return 0;
 }
 
-static struct bpf_waits waits;
-
-static void begin(uint64_t start_ns)
-{
-	bpf_waits_init(&waits, PID, WAIT_EVENT);
-	waits.start_ns = start_ns;
-}
-
-static void add(uint32_t tid, uint32_t kind, uint64_t stack, uint64_t since_ns, uint64_t until_ns,
-		uint64_t run_ns)
-{
-	struct bpf_wait wait = {
-		.record = {.type = BPF_RECORD_WAIT, .tid = tid, .time_ns = until_ns},
-		.since_ns = since_ns,
-		.run_ns = run_ns,
-		.stack = stack,
-		.kind = kind,
-	};
-
-	bpf_waits_add(&waits, &wait);
-}
-
-static void progress(uint32_t kind, uint64_t since_ns, uint64_t now_ns, bool is_last)
-{
-	struct bpf_thread_state state = {
-		.tid = TID, .thread = {.since_ns = since_ns, .run_ns = 5, .kind = kind}};
-
-	bpf_waits_progress(&waits, now_ns, &state, 1, is_last);
-}
-
-static void flush(void)
-{
-	bpf_waits_flush(&waits, take, NULL);
-}
-
-TEST(waits_of_one_thread_stack_and_kind_are_one_event)
-{
-	begin(1000);
-	add(TID, BPF_WAIT_LOCK, 7, 2000, 2100, 10);
-	add(TID, BPF_WAIT_LOCK, 7, 2200, 2400, 20);
-	add(TID, BPF_WAIT_SLEEP, 7, 2500, 2600, 30);
-	add(TID, BPF_WAIT_LOCK, 8, 2700, 2800, 40);
-	add(TID + 1, BPF_WAIT_LOCK, 7, 2000, 2050, 50);
-	flush();
-	CHECK_EQ_U64(told_all.events, 4);
-	CHECK_EQ_U64(told_all.wait_ns, 550);
-	CHECK_EQ_U64(told_all.waits, 5);
-	CHECK_EQ_U64(told_all.run_ns, 150);
-	flush();
-	CHECK_EQ_U64(told_all.events, 4);
-	CHECK_EQ_U64(waits.stackless, 5);
-	bpf_waits_done(&waits);
-}
-
-TEST(what_was_before_the_start_is_not_told)
-{
-	begin(1000);
-	add(TID, BPF_WAIT_LOCK, 0, 100, 900, 50);
-	flush();
-	CHECK_EQ_U64(told_all.events, 0);
-	add(TID, BPF_WAIT_LOCK, 0, 950, 1010, 50);
-	add(TID, BPF_WAIT_LOCK, 0, 1020, 1030, 50);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 20);
-	/* Of the 50 before 1020, 20 are since the start. */
-	CHECK_EQ_U64(told_all.run_ns, 20);
-	bpf_waits_done(&waits);
-}
-
-TEST(nothing_is_told_until_there_is_a_start)
-{
-	begin(UINT64_MAX);
-	add(TID, BPF_WAIT_LOCK, 0, 100, 900, 50);
-	progress(BPF_WAIT_LOCK, 900, 1000, false);
-	flush();
-	CHECK_EQ_U64(told_all.events, 0);
-	bpf_waits_done(&waits);
-}
-
-TEST(a_thread_that_ended_has_run_without_a_wait)
-{
-	begin(1000);
-	add(TID, 0, 0, 2000, 2000, 600);
-	flush();
-	CHECK_EQ_U64(told_all.events, 1);
-	CHECK_EQ_U64(told_all.waits, 0);
-	CHECK_EQ_U64(told_all.wait_ns, 0);
-	CHECK_EQ_U64(told_all.run_ns, 600);
-	bpf_waits_done(&waits);
-}
-
-TEST(a_wait_that_ends_before_it_begins_is_no_time)
-{
-	begin(1000);
-	add(TID, BPF_WAIT_LOCK, 0, 2001, 2000, 600);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 0);
-	CHECK_EQ_U64(told_all.waits, 1);
-	bpf_waits_done(&waits);
-}
-
-TEST(a_long_wait_is_told_as_it_goes_on_and_counted_when_it_ends)
-{
-	begin(1000);
-	progress(BPF_WAIT_POLL, 2000, 2500, false);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 500);
-	CHECK_EQ_U64(told_all.waits, 0);
-	CHECK_EQ_U64(told_all.run_ns, 0);
-	CHECK_EQ_U64(told_all.newest_ns, 2500);
-	progress(BPF_WAIT_POLL, 2000, 3500, false);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 1500);
-	add(TID, BPF_WAIT_POLL, 0, 2000, 3700, 40);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 1700);
-	CHECK_EQ_U64(told_all.waits, 1);
-	CHECK_EQ_U64(told_all.run_ns, 40);
-	bpf_waits_done(&waits);
-}
-
-TEST(a_wait_from_before_the_start_is_told_from_the_start)
-{
-	begin(1000);
-	progress(BPF_WAIT_POLL, 10, 1500, false);
-	progress(BPF_WAIT_POLL, 10, 2000, true);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 1000);
-	bpf_waits_done(&waits);
-}
-
-TEST(a_wait_whose_record_was_read_is_not_told_again)
-{
-	begin(1000);
-	progress(BPF_WAIT_POLL, 2000, 2500, false);
-	add(TID, BPF_WAIT_POLL, 0, 2000, 2600, 40);
-	/* The map was not written yet. */
-	progress(BPF_WAIT_POLL, 2000, 2700, false);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 600);
-	bpf_waits_done(&waits);
-}
-
-TEST(what_was_told_too_much_is_taken_from_the_next_wait)
-{
-	begin(1000);
-	/* It ended at 2400, and the reader saw the map as it was before. */
-	progress(BPF_WAIT_POLL, 2000, 2500, false);
-	add(TID, BPF_WAIT_POLL, 0, 2000, 2400, 40);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 500);
-	/* It runs for long: the books do not forget. */
-	for (int i = 0; i < 10; i++)
-		bpf_waits_progress(&waits, 3000, NULL, 0, false);
-	add(TID, BPF_WAIT_POLL, 0, 4000, 4060, 1600);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 500);
-	add(TID, BPF_WAIT_POLL, 0, 5000, 5060, 0);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 520);
-	CHECK_EQ_U64(told_all.waits, 3);
-	bpf_waits_done(&waits);
-}
-
-TEST(a_state_that_is_half_written_changes_nothing)
-{
-	begin(1000);
-	progress(BPF_WAIT_POLL, 2000, 2500, false);
-	/* The beginning of the run that follows, with the kind of the wait. */
-	progress(BPF_WAIT_POLL, 2510, 2505, false);
-	add(TID, BPF_WAIT_POLL, 0, 2000, 2510, 0);
-	flush();
-	CHECK_EQ_U64(told_all.wait_ns, 510);
-	bpf_waits_done(&waits);
-}
-
-TEST(at_the_end_runs_and_waits_are_told_up_to_it)
-{
-	begin(1000);
-	progress(0, 2000, 2600, false);
-	flush();
-	CHECK_EQ_U64(told_all.events, 0);
-	progress(0, 2000, 2600, true);
-	flush();
-	CHECK_EQ_U64(told_all.run_ns, 600);
-	CHECK_EQ_U64(told_all.waits, 0);
-	/* A thread that waits: also what it ran before. */
-	progress(BPF_WAIT_LOCK, 2000, 2600, true);
-	flush();
-	CHECK_EQ_U64(told_all.run_ns, 605);
-	CHECK_EQ_U64(told_all.wait_ns, 600);
-	bpf_waits_done(&waits);
-}
-
-TEST(books_do_not_grow_with_threads_that_are_gone)
-{
-	begin(1000);
-	for (uint32_t tid = 0; tid < 10000; tid++) {
-		add(tid, BPF_WAIT_LOCK, 0, 2000, 2001, 0);
-		if (tid % 100 == 0)
-			progress(BPF_WAIT_POLL, 2000, 2500, false);
-		flush();
-	}
-	CHECK(waits.credits.count <= 400);
-	bpf_waits_done(&waits);
-}
-
-/* ---- threads as programs see them */
-
-enum stage { RUNS, WAITS, ENDS_WAIT };
-
-struct simulated {
-	enum stage stage;
-	struct bpf_thread map;		 /* as the reader sees it */
-	uint64_t wait_ns, waits, run_ns; /* that really were */
-	uint64_t since_ns;
+struct waits {
+	uint32_t count, other_count; /* of the kind that was asked for, and the rest */
+	uint64_t wait_ns, other_ns, run_ns;
+	__u64 pcs[RIG_PCS_MAX]; /* of the first one */
+	uint32_t pc_count;
 };
 
-static uint64_t random_state = 42, clock_ns = START_NS;
-static struct simulated threads[THREADS];
-static VEC(struct bpf_wait) ring;
-
-static uint32_t random_below(uint32_t bound)
+static struct waits wait_under(const struct waiting *waiting, uint64_t exec_count)
 {
-	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((random_state >> 32) * bound >> 32);
-}
+	struct child child = child_fork(waiter, waiting);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint64_t last_ns = rig->control->start_ns, known_ns;
+	struct waits waits = {0};
 
-/* One thread does the next thing. A wait ends in two steps. */
-static void act(void)
-{
-	uint32_t tid = random_below(THREADS);
-	struct simulated *thread = &threads[tid];
-
-	clock_ns += 1 + random_below(1000);
-	switch (thread->stage) {
-	case RUNS:
-		thread->run_ns += clock_ns - thread->since_ns;
-		thread->map = (struct bpf_thread){
-			.since_ns = clock_ns,
-			.run_ns = clock_ns - thread->since_ns,
-			.kind = 1 + random_below(WAIT_KINDS - 1),
-			.stack = random_below(4),
-		};
-		thread->since_ns = clock_ns;
-		thread->stage = WAITS;
-		break;
-	case WAITS:
-		if (random_below(3))
-			break;
-		*vec_add(&ring) = (struct bpf_wait){
-			.record = {.type = BPF_RECORD_WAIT, .tid = tid, .time_ns = clock_ns},
-			.since_ns = thread->map.since_ns,
-			.run_ns = thread->map.run_ns,
-			.stack = thread->map.stack,
-			.kind = thread->map.kind,
-		};
-		thread->wait_ns += clock_ns - thread->since_ns;
-		thread->waits++;
-		thread->since_ns = clock_ns;
-		thread->stage = ENDS_WAIT;
-		break;
-	case ENDS_WAIT:
-		thread->map = (struct bpf_thread){.since_ns = thread->since_ns};
-		thread->stage = RUNS;
-		break;
-	}
-}
-
-static void drain(void)
-{
-	for (size_t i = 0; i < ring.count; i++)
-		bpf_waits_add(&waits, &ring.items[i]);
-	vec_clear(&ring);
-}
-
-static void look(bool is_last)
-{
-	struct bpf_thread_state states[THREADS];
-	uint64_t now_ns;
-
-	/* The ring is read before each look; between that, the clock and the map programs go on. */
-	drain();
-	for (uint32_t i = is_last ? 0 : random_below(6); i > 0; i--)
-		act();
-	now_ns = clock_ns;
-	for (uint32_t i = is_last ? 0 : random_below(4); i > 0; i--)
-		act();
-	for (uint32_t tid = 0; tid < THREADS; tid++)
-		states[tid] = (struct bpf_thread_state){.tid = tid, .thread = threads[tid].map};
-	bpf_waits_progress(&waits, now_ns, states, THREADS, is_last);
-}
-
-static void simulate(uint32_t look_every)
-{
-	uint64_t owed[THREADS] = {0};
-
-	begin(START_NS);
-	for (int tid = 0; tid < THREADS; tid++)
-		threads[tid] =
-			(struct simulated){.since_ns = START_NS, .map = {.since_ns = START_NS}};
-	for (int step = 0; step < STEPS; step++) {
-		act();
-		if (random_below(20) == 0)
-			drain();
-		if (random_below(look_every) == 0)
-			look(false);
-		if (random_below(30) == 0)
-			flush();
-	}
-	/* The end: programs have finished what they began. */
-	for (int tid = 0; tid < THREADS; tid++) {
-		struct simulated *thread = &threads[tid];
-
-		if (thread->stage == ENDS_WAIT)
-			thread->map = (struct bpf_thread){.since_ns = thread->since_ns};
-		if (thread->stage == WAITS)
-			thread->wait_ns += clock_ns - thread->since_ns;
-		else
-			thread->run_ns += clock_ns - thread->since_ns;
-	}
-	drain();
-	look(true);
-	flush();
-	for (size_t i = 0; i < waits.credits.count; i++)
-		owed[waits.credits.items[i].tid] = waits.credits.items[i].owed_ns;
-	for (int tid = 0; tid < THREADS; tid++) {
-		CHECK_EQ_U64(told[tid].wait_ns, threads[tid].wait_ns + owed[tid]);
-		CHECK_EQ_U64(told[tid].waits, threads[tid].waits);
-		CHECK_EQ_U64(told[tid].run_ns, threads[tid].run_ns);
-		/* No more than what passed between two steps of a program. */
-		CHECK(owed[tid] < 100000);
-		CHECK(threads[tid].waits > 100);
-	}
-	bpf_waits_done(&waits);
-	vec_done(&ring);
-}
-
-TEST(whatever_the_interleaving_the_sums_are_exact)
-{
-	simulate(10);
-}
-
-TEST(sums_are_exact_where_the_reader_looks_all_the_time)
-{
-	simulate(2);
-}
-
-TEST(sums_are_exact_where_the_reader_looks_rarely)
-{
-	simulate(2000);
-}
-
-/* ---- the price */
-
-static struct bpf_pace_second second_of(double overhead_pct)
-{
-	return (struct bpf_pace_second){.spent_ns = (uint64_t)(overhead_pct * 5e6),
-					.wall_ns = 1000000000,
-					.cpu_ns = 500000000};
-}
-
-TEST(overhead_is_relative_to_the_time_that_the_target_used)
-{
-	struct bpf_pace_second second = second_of(3);
-
-	CHECK_BETWEEN(bpf_pace_overhead(&second), 2.99, 3.01);
-	/* One that does nothing is taken to use a hundredth of a CPU. */
-	second.cpu_ns = 0;
-	second.spent_ns = 1000000;
-	CHECK_BETWEEN(bpf_pace_overhead(&second), 9.99, 10.01);
-	second.wall_ns = 0;
-	CHECK_BETWEEN(bpf_pace_overhead(&second), 0, 0);
-}
-
-TEST(above_what_is_allowed_fewer_stacks_are_walked_down_to_one_of_1024)
-{
-	struct bpf_pace pace = {0};
-	struct bpf_pace_second dear = second_of(6);
-	uint32_t wanted = 0;
-
-	for (int i = 0; i < 10; i++) {
-		wanted = 2 * wanted + 1;
-		CHECK(bpf_pace_step(&pace, &dear, 5));
-		CHECK_EQ_U64(pace.mask, wanted);
-	}
-	CHECK_EQ_U64(pace.mask, 1023);
-	CHECK(!bpf_pace_step(&pace, &dear, 5));
-	CHECK_EQ_U64(pace.mask, 1023);
-}
-
-TEST(after_five_cheap_seconds_more_are_walked_again)
-{
-	struct bpf_pace pace = {.mask = 3};
-	struct bpf_pace_second cheap = second_of(1), middling = second_of(3);
-
-	for (int i = 0; i < 4; i++)
-		CHECK(!bpf_pace_step(&pace, &cheap, 5));
-	/* A second in between begins it anew. */
-	CHECK(!bpf_pace_step(&pace, &middling, 5));
-	for (int i = 0; i < 4; i++)
-		CHECK(!bpf_pace_step(&pace, &cheap, 5));
-	CHECK(bpf_pace_step(&pace, &cheap, 5));
-	CHECK_EQ_U64(pace.mask, 1);
-	for (int i = 0; i < 4; i++)
-		CHECK(!bpf_pace_step(&pace, &cheap, 5));
-	CHECK(bpf_pace_step(&pace, &cheap, 5));
-	CHECK_EQ_U64(pace.mask, 0);
-	for (int i = 0; i < 20; i++)
-		CHECK(!bpf_pace_step(&pace, &cheap, 5));
-}
-
-TEST(modes_say_how_many_stacks_are_walked)
-{
-	CHECK_EQ_STR(bpf_pace_mode(0), "bpf");
-	CHECK_EQ_STR(bpf_pace_mode(1), "bpf, 1 of 2 stacks");
-	CHECK_EQ_STR(bpf_pace_mode(63), "bpf, 1 of 64 stacks");
-	CHECK_EQ_STR(bpf_pace_mode(1023), "bpf, 1 of 1024 stacks");
-	CHECK_EQ_STR(bpf_pace_mode(UINT32_MAX), "bpf, 1 of 1024 stacks");
-}
-
-/* ---- sleepers */
-
-TEST(a_sleeper_has_its_kind_and_its_stack)
-{
-	struct bpf_sleeper *sleeper = mem_zalloc(sizeof(*sleeper));
-	struct child child = child_start(child_idle, NULL);
-	struct target *target;
-	struct err err = {0};
-
-	if (target_open_pid(child.pid, &target, &err))
-		FAIL("%s", err.sentence);
-	/* It says that it is ready before it reads. */
-	CHECK_SOON(bpf_sleeper_read(target, child.pid, sleeper) &&
-		   (sleeper->kind == BPF_WAIT_IO || !sleeper->has_stack));
-	if (!sleeper->has_stack)
-		SKIP("the stacks of other processes may not be read here");
-	CHECK_EQ_U64(sleeper->registers.known, 1 << EVENT_REGISTER_RSP);
-	CHECK(sleeper->registers.rip && sleeper->registers.general[EVENT_REGISTER_RSP]);
-	CHECK_BETWEEN(sleeper->size, 200, BPF_COPY_BYTES);
-	target_free(target);
+	rig_publish(rig, exec_count);
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	rig_let_work(rig, &child);
 	child_end(&child);
-	free(sleeper);
+	rig_drain(rig);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_wait *wait = (const struct bpf_wait *)rig->records[i];
+
+		if (wait->record.type != BPF_RECORD_WAIT || wait->record.tid != (uint32_t)child.pid)
+			continue;
+		/* Between two records there is nothing. */
+		CHECK_EQ_U64(wait->since_ns - wait->run_ns, last_ns);
+		last_ns = wait->record.time_ns;
+		waits.run_ns += wait->run_ns;
+		if (wait->kind != waiting->kind) {
+			waits.other_count++;
+			waits.other_ns += wait->record.time_ns - wait->since_ns;
+			continue;
+		}
+		if (waits.count++ == 0)
+			waits.pc_count = pcs_of(rig, wait->stack, waits.pcs);
+		waits.wait_ns += wait->record.time_ns - wait->since_ns;
+		CHECK(wait->stack != 0);
+	}
+	known_ns = waits.wait_ns + waits.other_ns + waits.run_ns;
+	CHECK_EQ_U64(known_ns, last_ns - rig->control->start_ns);
+	CHECK_EQ_U64(rig->control->wait_ring_full + rig->control->threads_full, 0);
+	CHECK(rig->control->switches >= 2 * SLEEPS);
+	printf("# kind %u: %u waits of %.1f ms, %u others of %.1f ms, %.2f us a switch\n",
+	       waiting->kind, waits.count, (double)waits.wait_ns / 1e6, waits.other_count,
+	       (double)waits.other_ns / 1e6,
+	       (double)rig->control->switch_spent_ns / (double)rig->control->switches / 1e3);
+	rig_free(rig);
+	return waits;
 }
 
-static void spin(const void *argument)
+TEST(waits_are_told_with_kind_and_stack)
+{
+	for (size_t i = 0; i < sizeof(waitings) / sizeof(waitings[0]); i++) {
+		struct waits waits = wait_under(&waitings[i], 0);
+
+		CHECK(waits.count >= SLEEPS);
+		CHECK_BETWEEN((double)waits.wait_ns / 1e6, SLEEPS * SLEEP_MS - 1,
+			      SLEEPS * SLEEP_MS * 4);
+		rig_check_rooted(waits.pcs, waits.pc_count);
+	}
+}
+
+TEST(frames_whose_cfa_is_in_memory_are_left)
+{
+	struct waits waits = wait_under(&aligned, 0);
+
+	CHECK_EQ_U64(waits.count, SLEEPS);
+	rig_check_rooted(waits.pcs, waits.pc_count);
+}
+
+/* The same wait, walked by the program and from the copy that it sends where nothing is published.
+ */
+TEST(kernel_and_reader_walk_alike)
+{
+	for (size_t i = 0; i < sizeof(waitings) / sizeof(waitings[0]); i++) {
+		struct waits both[2], walked, copied;
+
+		/* From one line, so that the stacks are the same. */
+		for (volatile unsigned at = 0; at < 2; at++)
+			both[at] = wait_under(&waitings[i], at ? 7 : 0);
+		walked = both[0];
+		copied = both[1];
+		CHECK_EQ_U64(copied.pc_count, walked.pc_count);
+		CHECK(walked.pc_count >= 5);
+		for (uint32_t at = 0; at < walked.pc_count; at++)
+			CHECK_EQ_U64(copied.pcs[at], walked.pcs[at]);
+	}
+}
+
+/* ---- more than one thread */
+
+static void *burn_a_while(void *argument)
+{
+	uint64_t start = rig_cpu_ns();
+
+	while (rig_cpu_ns() - start < 20000000)
+		;
+	return NULL;
+}
+
+static void threaded(const void *argument)
+{
+	pthread_t threads[THREADS];
+
+	child_ready();
+	child_await();
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, burn_a_while, NULL);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	child_ready();
+	child_await();
+}
+
+/* Threads that begin and end meanwhile: what they ran is told, and nothing is left of them. */
+TEST(threads_that_end_are_told_whole)
+{
+	struct child child = child_fork(threaded, NULL);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint32_t ends = 0, key = 0, next;
+	uint64_t run_ns = 0;
+
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	rig_let_work(rig, &child);
+	/* The last one's end may come a moment after it was joined. */
+	for (unsigned turn = 0; turn < 100 && rig_count(rig, BPF_RECORD_WAIT) > 0; turn++) {
+		const struct bpf_map *threads = rig->skel->maps.threads;
+		unsigned count = 0;
+
+		for (int error = bpf_map__get_next_key(threads, NULL, &next, sizeof(next)); !error;
+		     error = bpf_map__get_next_key(threads, &key, &next, sizeof(next))) {
+			key = next;
+			count++;
+		}
+		if (count == 1)
+			break;
+		usleep(10000);
+	}
+	CHECK_EQ_U64(key, (uint64_t)child.pid);
+	rig_drain(rig);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_wait *wait = (const struct bpf_wait *)rig->records[i];
+
+		if (wait->record.type != BPF_RECORD_WAIT || wait->record.tid == (uint32_t)child.pid)
+			continue;
+		run_ns += wait->run_ns;
+		ends += wait->kind == 0;
+	}
+	CHECK_EQ_U64(ends, THREADS);
+	/* Each burned 20 ms; what a virtual machine's host takes counts as running. */
+	CHECK_BETWEEN((double)run_ns / 1e6, 20 * THREADS, 20 * THREADS * 5);
+	rig_free(rig);
+	child_end(&child);
+}
+
+static void pin(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Shares one CPU with a process of its own. */
+static void crowded(const void *argument)
+{
+	pid_t other;
+
+	child_ready();
+	child_await();
+	pin();
+	other = fork();
+	if (other == 0)
+		for (;;)
+			;
+	for (unsigned i = 0; i < 15; i++)
+		burn_a_while(NULL);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	child_ready();
+	child_await();
+}
+
+TEST(waiting_for_a_cpu_is_a_kind)
+{
+	struct child child = child_fork(crowded, NULL);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint64_t wait_ns = 0, run_ns = 0;
+
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	rig_let_work(rig, &child);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_wait *wait = (const struct bpf_wait *)rig->records[i];
+
+		if (wait->record.type != BPF_RECORD_WAIT)
+			continue;
+		CHECK_EQ_U64(wait->record.tid, (uint64_t)child.pid);
+		run_ns += wait->run_ns;
+		if (wait->kind == BPF_WAIT_RUN_QUEUE)
+			wait_ns += wait->record.time_ns - wait->since_ns;
+	}
+	printf("# ran %.0f ms, waited %.0f ms for a CPU\n", (double)run_ns / 1e6,
+	       (double)wait_ns / 1e6);
+	/* Half of the time each, and other processes take their part. */
+	CHECK(run_ns >= 200000000);
+	CHECK(wait_ns * 2 >= run_ns);
+	rig_free(rig);
+	child_end(&child);
+}
+
+/* ---- switches that are not seen */
+
+static volatile int *has_begun; /* shared with the child */
+
+static void burner(const void *argument)
 {
 	child_ready();
-	for (;;)
-		;
+	for (;;) {
+		child_await();
+		*has_begun = 1;
+		for (unsigned i = 0; i < 3; i++)
+			burn_a_while(NULL);
+		child_ready();
+	}
 }
 
-TEST(a_thread_that_runs_is_no_sleeper)
+/* The program is off while the child begins to run: afterwards the kernel's count of CPU time says
+ * how much of the gap it ran. */
+TEST(missed_switches_lose_no_time)
 {
-	struct bpf_sleeper *sleeper = mem_zalloc(sizeof(*sleeper));
-	struct child child = child_start(spin, NULL);
-	struct target *target;
-	struct err err = {0};
+	struct child child;
+	struct rig *rig;
+	uint64_t run_ns = 0, last_ns;
 
-	if (target_open_pid(child.pid, &target, &err))
-		FAIL("%s", err.sentence);
-	CHECK_SOON(!bpf_sleeper_read(target, child.pid, sleeper));
-	CHECK(!bpf_sleeper_read(target, child.pid, sleeper));
-	target_free(target);
+	has_begun = mmap(NULL, sizeof(*has_begun), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(has_begun != MAP_FAILED);
+	child = child_fork(burner, NULL);
+	rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	last_ns = rig->control->start_ns;
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	rig_let_work(rig, &child);
+	/* A round fails to show it where the child was switched away right then. */
+	for (unsigned round = 0; round < 10 && rig->control->switches_missed == 0; round++) {
+		usleep(20000);
+		rig->control->is_on = 0;
+		*has_begun = 0;
+		child_tell(&child, 'g');
+		for (unsigned turn = 0; turn < 100000 && !*has_begun; turn++)
+			usleep(100);
+		rig->control->is_on = 1;
+		child_hear(&child);
+	}
+	CHECK(rig->control->switches_missed >= 1);
+	usleep(20000);
+	child_tell(&child, 'g');
+	child_hear(&child);
+	rig_drain(rig);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_wait *wait = (const struct bpf_wait *)rig->records[i];
+
+		if (wait->record.type != BPF_RECORD_WAIT)
+			continue;
+		CHECK_EQ_U64(wait->since_ns - wait->run_ns, last_ns);
+		last_ns = wait->record.time_ns;
+		run_ns += wait->run_ns;
+	}
+	/* The first round, and at least the one that was half missed. */
+	CHECK(run_ns >= 115000000);
+	rig_free(rig);
 	child_end(&child);
-	free(sleeper);
 }
 
-TEST(kinds_come_from_the_system_call)
+/* ---- what is told less often */
+
+APART static void sleep_shortly(void)
 {
-	CHECK_EQ_U64(bpf_sleeper_kind(SYS_futex), BPF_WAIT_LOCK);
-	CHECK_EQ_U64(bpf_sleeper_kind(SYS_clock_nanosleep), BPF_WAIT_SLEEP);
-	CHECK_EQ_U64(bpf_sleeper_kind(SYS_epoll_wait), BPF_WAIT_POLL);
-	CHECK_EQ_U64(bpf_sleeper_kind(SYS_wait4), BPF_WAIT_CHILD);
-	CHECK_EQ_U64(bpf_sleeper_kind(SYS_read), BPF_WAIT_IO);
-	CHECK_EQ_U64(bpf_sleeper_kind(SYS_pause), BPF_WAIT_OTHER);
-	CHECK_EQ_U64(bpf_sleeper_kind(-1), BPF_WAIT_OTHER);
+	struct timespec time = {.tv_nsec = 20000};
+
+	for (unsigned i = 0; i < 400; i++)
+		nanosleep(&time, NULL);
 }
 
-KIT_MAIN
+static const struct waiting shortly = {sleep_shortly, BPF_WAIT_SLEEP};
+
+TEST(equal_stacks_are_told_once)
+{
+	struct child child = child_fork(waiter, &shortly);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint32_t waits = 0, stacks = 0;
+	uint64_t hash = 0;
+
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	rig_let_work(rig, &child);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_wait *wait = (const struct bpf_wait *)rig->records[i];
+
+		if (wait->record.type != BPF_RECORD_WAIT || wait->kind != BPF_WAIT_SLEEP)
+			continue;
+		if (!hash)
+			hash = wait->stack;
+		waits += wait->stack == hash;
+	}
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+
+		stacks += sample->record.type == BPF_RECORD_STACK && sample->stack == hash;
+	}
+	printf("# %u waits, %.2f us a switch\n", waits,
+	       (double)rig->control->switch_spent_ns / (double)rig->control->switches / 1e3);
+	CHECK(waits >= 399 * SLEEPS);
+	CHECK_EQ_U64(stacks, 1);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(unwalked_waits_are_counted)
+{
+	struct child child = child_fork(waiter, &shortly);
+	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
+	uint32_t waits = 0, walked = 0;
+
+	rig->control->wait_walk_mask = 3;
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	rig_let_work(rig, &child);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_wait *wait = (const struct bpf_wait *)rig->records[i];
+
+		if (wait->record.type != BPF_RECORD_WAIT || wait->kind != BPF_WAIT_SLEEP)
+			continue;
+		waits++;
+		walked += wait->stack != 0;
+	}
+	CHECK(waits >= 399 * SLEEPS);
+	CHECK_BETWEEN(walked, waits / 8, waits * 3 / 8);
+	CHECK(rig->control->waits_unwalked >= waits - walked);
+	rig_free(rig);
+	child_end(&child);
+}
+
+TEST(waits_that_find_no_room_are_counted)
+{
+	struct child child = child_fork(waiter, &shortly);
+	struct rig *rig = rig_on(&child, rig_open(4096));
+
+	rig_keep(rig, bpf_program__attach_trace(rig->skel->progs.on_switch));
+	child_tell(&child, 'g');
+	child_hear(&child);
+	rig_drain(rig);
+	/* Each of the sleeps is a wait. */
+	CHECK(rig_count(rig, BPF_RECORD_WAIT) + rig->control->wait_ring_full >= 400 * SLEEPS);
+	CHECK(rig->control->wait_ring_full >= 300 * SLEEPS);
+	rig_free(rig);
+	child_end(&child);
+}
+
+RIG_MAIN
