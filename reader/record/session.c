@@ -388,15 +388,30 @@ static const char *percentage(struct session *session, uint64_t part, uint64_t w
 	return arena_printf(&session->arena, "%.2f", 100.0 * (double)part / (double)whole);
 }
 
+/* "complete 1283, truncated 4": samples by how their stack ended. */
+static const char *status_counts(struct session *session, const struct stack_share *share)
+{
+	OWN(str_done) struct str text = {0};
+
+	for (int status = 0; status < STACK_STATUSES; status++) {
+		if (share->by_status[status])
+			str_addf(&text, "%s%s %" PRIu64, text.length ? ", " : "",
+				 stack_status_names[status], share->by_status[status]);
+	}
+	return arena_strdup(&session->arena, str_text(&text));
+}
+
 static int finish_store(struct session *session, const struct stack_share *share, struct err *err)
 {
 	struct store_fact facts[FACTS_MAX];
 	struct store_end end = {.duration_ns = pump_elapsed_ns(session->pump), .facts = facts};
 
 	add_fact(facts, &end.fact_count, "samples", number(session, pump_samples(session->pump)));
-	if (share->samples)
+	if (share->samples) {
 		add_fact(facts, &end.fact_count, "complete_stacks_pct",
 			 percentage(session, share->complete, share->samples));
+		add_fact(facts, &end.fact_count, "stack_status", status_counts(session, share));
+	}
 	if (share->waits)
 		add_fact(facts, &end.fact_count, "wait_complete_stacks_pct",
 			 percentage(session, share->complete_waits, share->waits));

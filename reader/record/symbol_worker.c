@@ -33,7 +33,7 @@ struct symbol_worker {
 	VEC(enum stack_status) stacks;
 	struct module unknown;
 	uint32_t wait_events;
-	_Atomic uint64_t samples, complete, waits, complete_waits;
+	_Atomic uint64_t by_status[STACK_STATUSES], waits, complete_waits;
 };
 
 static struct resolved_batch *batch_new(void)
@@ -150,19 +150,19 @@ static void count_complete(struct symbol_worker *worker, const struct delta *del
 
 	for (size_t i = 0; i < delta->row_count; i++) {
 		const struct delta_row *row = &delta->rows[i];
-		bool is_complete = worker->stacks.items[row->stack.v - 1] == STACK_COMPLETE;
+		enum stack_status status = worker->stacks.items[row->stack.v - 1];
 
 		if (row->kind != WAIT_NONE || (worker->wait_events >> row->event_index & 1)) {
 			share.waits += row->count;
-			share.complete_waits += is_complete ? row->count : 0;
+			share.complete_waits += status == STACK_COMPLETE ? row->count : 0;
 		} else {
-			share.samples += row->count;
-			share.complete += is_complete ? row->count : 0;
+			share.by_status[status] += row->count;
 		}
 	}
 	/* Read for display only: they need not agree to the sample. */
-	atomic_fetch_add_explicit(&worker->samples, share.samples, memory_order_relaxed);
-	atomic_fetch_add_explicit(&worker->complete, share.complete, memory_order_relaxed);
+	for (int status = 0; status < STACK_STATUSES; status++)
+		atomic_fetch_add_explicit(&worker->by_status[status], share.by_status[status],
+					  memory_order_relaxed);
 	atomic_fetch_add_explicit(&worker->waits, share.waits, memory_order_relaxed);
 	atomic_fetch_add_explicit(&worker->complete_waits, share.complete_waits,
 				  memory_order_relaxed);
@@ -264,10 +264,14 @@ void symbol_worker_finish(struct symbol_worker *worker, struct stack_share *ret_
 void symbol_worker_share(const struct symbol_worker *worker, struct stack_share *ret_share)
 {
 	*ret_share = (struct stack_share){
-		.samples = atomic_load_explicit(&worker->samples, memory_order_relaxed),
-		.complete = atomic_load_explicit(&worker->complete, memory_order_relaxed),
 		.waits = atomic_load_explicit(&worker->waits, memory_order_relaxed),
 		.complete_waits =
 			atomic_load_explicit(&worker->complete_waits, memory_order_relaxed),
 	};
+	for (int status = 0; status < STACK_STATUSES; status++) {
+		ret_share->by_status[status] =
+			atomic_load_explicit(&worker->by_status[status], memory_order_relaxed);
+		ret_share->samples += ret_share->by_status[status];
+	}
+	ret_share->complete = ret_share->by_status[STACK_COMPLETE];
 }

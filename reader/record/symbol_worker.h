@@ -14,6 +14,7 @@ struct symbol_worker;
 /* How many samples are judged so far, and how many of them have complete stacks. */
 struct stack_share {
 	uint64_t samples, complete;
+	uint64_t by_status[STACK_STATUSES]; /* samples */
 	uint64_t waits, complete_waits; /* apart: they are of another kind of walk, and many */
 };
 
