@@ -32,6 +32,16 @@ struct task_struct {
 	struct mm_struct *mm; /* NULL: a thread of the kernel, or one that is exiting */
 } FROM_KERNEL;
 
+struct perf_event {
+	struct perf_event *parent; /* that it was inherited from in the end; NULL: it was opened */
+	__u64 bpf_cookie;	   /* of events that were opened */
+} FROM_KERNEL;
+
+/* What the context of a perf_event program is to the kernel. */
+struct bpf_perf_event_data_kern {
+	struct perf_event *event;
+} FROM_KERNEL;
+
 struct task_struct___before_5_14 {
 	long state;
 } FROM_KERNEL;

@@ -6,12 +6,13 @@
  *
  * Programs (skel->progs), each with autoload on; switch off what is not wanted before the load:
  *
- *   on_event_0 … on_event_7   perf_event; number = index of the event in the recording. Attach with
- *                             bpf_program__attach_perf_event_opts() to each descriptor of the
- * event, .bpf_cookie = the tid that the descriptor was opened for on_exec
- * tp_btf/sched_process_exec: always load and attach it, before the target's mappings are read for
- * the first time on_switch                 tp_btf/sched_switch: waiting.
- * bpf_program__attach_trace()
+ *   on_event_0 … on_event_7   perf_event; number = index of the event in the recording. Attach by
+ *                             bpf_program__attach_perf_event_opts() to each of its descriptors,
+ *                             .bpf_cookie = the tid that it was opened for; 0 will do for
+ *                             threads that are not late (see late_threads)
+ *   on_exec                   tp_btf/sched_process_exec: always load it, and attach it before the
+ *                             target's mappings are read for the first time
+ *   on_switch                 tp_btf/sched_switch: waiting. bpf_program__attach_trace()
  *
  * Constants (skel->rodata), before the load:
  *
@@ -24,18 +25,19 @@
  * Maps (skel->maps), before the load bpf_map__set_value_size(arena, 4 * (arena_mask + 1)) and
  * bpf_map__set_max_entries(ring, bytes), a power of two and of pages:
  *
- *   arena          ARRAY, 1 entry of __u32[]; mmap it: PROT_READ | PROT_WRITE, MAP_SHARED, offset 0
+ *   arena          ARRAY, 1 entry of __u32[]; mmap it: PROT_READ | PROT_WRITE, MAP_SHARED
  *   rules          ARRAY, 1 entry: struct ehframe_rule[BPF_RULES_MAX]; mmap it
  *   code           ARRAY, 1 entry: struct bpf_code_lists; mmap it
  *   ring           RINGBUF
  *   threads        HASH, __u32 tid -> struct bpf_thread. What the reader adds (BPF_NOEXIST) has
  *                  cpu_ns 0
  *   stacks         HASH, __u64 hash -> __u32: the stacks that were told. The hash depends on
- *                  control.version: after a new version the reader may delete all keys, so that the
- *                  map does not fill with what nobody will meet again
- *   late_threads   HASH, __u32 tid -> __u32, BPF_LATE_THREADS_MAX: threads that may have inherited
- *                  an event and have one of their own, too. Their samples from events with another
- *                  cookie than their tid are ignored. Add the tid before the event is enabled
+ *                  control.version: after a new version the reader may delete all keys, so that
+ *                  the map does not fill with what nobody will meet again
+ *   late_threads   HASH, __u32 tid -> LATE_IS_NEW, BPF_LATE_THREADS_MAX: threads that may have
+ *                  inherited an event and have one of their own, too. What they inherited is
+ *                  ignored; where that was something, so is the event of their own in threads
+ *                  that they start, which have both. Add the tid before the event is enabled
  *
  * Order: open, set sizes and constants, load; skel->bss->control.target_tgid; attach on_exec; read
  * control.exec_count, read mappings, place tables and rules, write list[(version + 1) & 1] with
@@ -47,9 +49,9 @@
  * found no room names none, and control.wait_stacks_lost counts it.
  *
  * Times of a thread: its WAIT records leave no gap. since_ns - run_ns of one is time_ns of the one
- * before it; of the first one it is control.start_ns, or the moment at which a new thread first ran.
- * A switch that the tracepoint did not tell (control.switches_missed) is made good at the thread's next
- * one by the CPU time that the kernel counts. */
+ * before it; of the first one it is control.start_ns, or the moment at which a new thread first
+ * ran. A switch that the tracepoint did not tell (control.switches_missed) is made good at the
+ * thread's next one by the CPU time that the kernel counts. */
 #include "bpf/wait.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -81,6 +83,35 @@ static __always_inline void leaf_of_sample(struct scratch *scratch,
 	asm volatile("" ::: "memory");
 }
 
+/* The thread for which the event was opened, perhaps by another one that inherited it: the cookie
+ * of the opened event. bpf_get_attach_cookie() does not do: inherited events have none, and the
+ * kernel lets threads swap theirs when it switches between them. */
+static __always_inline __u32 opened_for(struct bpf_perf_event_data *context)
+{
+	struct bpf_perf_event_data_kern *data = (struct bpf_perf_event_data_kern *)context;
+	struct perf_event *event = BPF_CORE_READ(data, event);
+	struct perf_event *parent = BPF_CORE_READ(event, parent);
+
+	return BPF_CORE_READ(parent ? parent : event, bpf_cookie);
+}
+
+/* Whether the thread has another event that counts for this sample. */
+static __always_inline bool is_double(__u32 from, __u32 tid)
+{
+	__u32 *late;
+
+	if (from == tid)
+		return false;
+	late = bpf_map_lookup_elem(&late_threads, &tid);
+	if (late) {
+		*late = LATE_HAS_INHERITED;
+		return true;
+	}
+	/* Threads that a late one starts have its own event, and the one that it inherited. */
+	late = from ? bpf_map_lookup_elem(&late_threads, &from) : NULL;
+	return late && *late == LATE_HAS_INHERITED;
+}
+
 static __always_inline int on_event(struct bpf_perf_event_data *context, __u32 event)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -93,7 +124,7 @@ static __always_inline int on_event(struct bpf_perf_event_data *context, __u32 e
 
 	if (!READ_ONCE(control.is_on) || id >> 32 != READ_ONCE(control.target_tgid))
 		return 0;
-	if (bpf_get_attach_cookie(context) != tid && bpf_map_lookup_elem(&late_threads, &tid))
+	if (is_double(opened_for(context), tid))
 		return 0;
 	scratch = bpf_map_lookup_elem(&event_scratch, &zero);
 	if (!scratch)

@@ -139,6 +139,13 @@ struct bpf_thread {
 	__u32 end_flags; /* enum walk_end | enum walk_flags << 8, of that stack */
 };
 
+/* In the map late_threads, by tid: a thread for which an event was opened while the recording ran.
+ */
+enum bpf_late_thread {
+	LATE_IS_NEW = 1,
+	LATE_HAS_INHERITED = 2, /* written by the programs: it has an inherited event, too */
+};
+
 /* ---- records */
 
 enum bpf_record_type {

@@ -3,7 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -12,7 +12,11 @@
 #include "bpf/profile.skel.h"
 #include "reader/source/bpf_check.h"
 #include "reader/source/perf_attr.h"
-#include "reader/util/fmt.h"
+
+enum {
+	/* Of what libbpf says. */
+	LINE_MAX_BYTES = 256,
+};
 
 static struct bpf_program *event_program(const struct bpf_loaded *loaded, size_t index)
 {
@@ -35,18 +39,25 @@ static uint64_t power_of_two(uint64_t wanted, uint64_t least, uint64_t most)
 	return bytes;
 }
 
+static bool is_want_of_room(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
 static int fail(int error, const char *step, struct err *err)
 {
-	const char *line = bpf_log_end();
-	const char *space = *line ? " " : "";
+	char line[LINE_MAX_BYTES];
 
+	snprintf(line, sizeof(line), "%s%s", *bpf_log_end() ? " " : "", bpf_log_end());
 	/* Where the machine forbids it, the check knows the sentence. */
-	if (bpf_check(NULL, err))
+	if (!is_want_of_room(error) && bpf_check(NULL, err))
 		return error;
-	err_set(err, ERR_GENERAL, 0, "The bpf source cannot start: %s failed: %s.%s%s", step,
-		strerror(-error), space, line);
+	err_set(err, ERR_GENERAL, 0, "The bpf source cannot start: %s failed: %s.%s", step,
+		strerror(-error), line);
 	if (error == -ENOMEM)
 		err_remedy(err, "Lower --unwind-memory and --buffer, or type: --source perf");
+	else if (is_want_of_room(error))
+		err_remedy(err, "Raise the limit of open files: ulimit -n 65536");
 	else
 		err_remedy(err, "Type: --source perf");
 	return error;

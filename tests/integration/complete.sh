@@ -159,7 +159,7 @@ realign() {
 
 	case_complete "${source}_realign" 99 "$TARGETS/realign" 0.7 now
 	check_between "${source}_realign_main" "$(of_function incl_pct main)" 98 100
-	check_between "${source}_realign_recursion" "$(of_function incl_pct aligned_descend)" 98 100
+	check_between "${source}_realign_recursion" "$(of_function incl_pct aligned_descend)" 95 100
 	code=$(r10_code aligned_leaf)
 	check_contains "${source}_realign_has_such_code" "$code" vaddr
 	code=$(sql "$db" "SELECT SUM(t.count) || ' of which ' || SUM(t.count * (k.status = 0))

@@ -48,7 +48,8 @@ stopped() {
 		"$(awk "BEGIN { print $cpu_before / 1e9 * $rate * 0.7 - 700 }")" 1000000
 	check_samples "${name}_sums_up" "$(of '.total_samples + (.losses.ring_full // 0)')" \
 		"$(truth_of cpu_ns)" 5 0 $rate
-	check_losses "${name}_other_losses" "$db" ring_full
+	# Waits go through the same ring.
+	check_losses "${name}_other_losses" "$db" ring_full waits_ring_full waits_unwalked
 	run "$RSPROF" top cpu "$db"
 	check_contains "${name}_is_said" "$out" "lost"
 	check_contains "${name}_hint" "$out$(cat "$db.out")" "--buffer"

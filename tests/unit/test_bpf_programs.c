@@ -1,4 +1,6 @@
 /* The BPF programs in the running kernel, on children that know what they do. */
+#include <pthread.h>
+
 #include "tests/unit/bpf_sorter.h"
 
 enum {
@@ -28,6 +30,25 @@ static void interrupted(const void *argument)
 	start = rig_cpu_ns();
 	while (rig_cpu_ns() - start < *(const uint64_t *)argument)
 		raise(SIGUSR1);
+	child_ready();
+	child_await();
+}
+
+static void *sort_in_thread(void *argument)
+{
+	sort_for(200000000);
+	return NULL;
+}
+
+static void starter(const void *argument)
+{
+	pthread_t thread;
+
+	child_ready();
+	child_await();
+	sort_for(200000000);
+	pthread_create(&thread, NULL, sort_in_thread, NULL);
+	pthread_join(thread, NULL);
 	child_ready();
 	child_await();
 }
@@ -192,22 +213,28 @@ TEST(what_finds_no_room_is_counted)
 	child_end(&child);
 }
 
-/* A thread with an event of its own besides the inherited one. */
+/* A thread with an event of its own (1) besides the inherited one (0), which then starts another
+ * one: that has two inherited ones. */
 TEST(doubles_of_late_threads_are_ignored)
 {
-	uint64_t work_ns = 200000000;
-	struct child child = child_fork(sorter, &work_ns);
+	struct child child = child_fork(starter, NULL);
 	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
-	uint32_t tid = (uint32_t)child.pid, one = 1;
+	uint32_t tid = (uint32_t)child.pid, is_new = LATE_IS_NEW;
 
-	CHECK(bpf_map__update_elem(rig->skel->maps.late_threads, &tid, sizeof(tid), &one,
-				   sizeof(one), BPF_ANY) == 0);
+	CHECK(bpf_map__update_elem(rig->skel->maps.late_threads, &tid, sizeof(tid), &is_new,
+				   sizeof(is_new), BPF_ANY) == 0);
 	rig_sample(rig, rig->skel->progs.on_event_0, child.pid, 1);
 	rig_sample(rig, rig->skel->progs.on_event_1, child.pid, tid);
 	rig_let_work(rig, &child);
-	CHECK_EQ_U64(rig->control->sampled[0], 0);
+	for (uint32_t i = 0; i < rig->record_count; i++) {
+		const struct bpf_sample *sample = (const struct bpf_sample *)rig->records[i];
+
+		CHECK_EQ_U64(sample->event, sample->record.tid == tid);
+	}
+	CHECK(rig->control->sampled[0] >= 50);
 	CHECK(rig->control->sampled[1] >= 50);
-	CHECK_EQ_U64(rig_count(rig, BPF_RECORD_SAMPLE), rig->control->sampled[1]);
+	CHECK_EQ_U64(rig_count(rig, BPF_RECORD_SAMPLE),
+		     rig->control->sampled[0] + rig->control->sampled[1]);
 	rig_free(rig);
 	child_end(&child);
 }

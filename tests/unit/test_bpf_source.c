@@ -379,15 +379,20 @@ TEST(a_fork_child_is_announced_and_not_sampled)
 	live_end(&live);
 }
 
+struct before_exec {
+	uint64_t cpu_ns, time_ns;
+};
+
 static void exec_a_shell(int in, int out)
 {
-	uint64_t cpu_ns;
+	struct before_exec before;
 
 	live_say(out, "r", 1);
 	live_wait_for_byte(in);
 	live_burn(SHORT_BURN_NS);
-	cpu_ns = live_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	live_say(out, &cpu_ns, sizeof(cpu_ns));
+	before.cpu_ns = live_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	before.time_ns = live_clock_ns(CLOCK_MONOTONIC);
+	live_say(out, &before, sizeof(before));
 	dup2(out, 9);
 	execl("/bin/sh", "sh", "-c",
 	      "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo d >&9", (char *)NULL);
@@ -401,7 +406,8 @@ TEST(start_on_exec_counts_from_the_first_instruction)
 	struct bpf_tally tally = {.wait_index = 1};
 	struct source *source;
 	struct rusage usage;
-	uint64_t before_ns, all_ns, epoch, begin_ns, wall_ns;
+	uint64_t all_ns, epoch, wall_ns;
+	struct before_exec before;
 	char done[2];
 
 	config.start_on_exec = true;
@@ -410,11 +416,10 @@ TEST(start_on_exec_counts_from_the_first_instruction)
 	epoch = source->ops->code_epoch(source);
 	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
 	live_go(&live);
-	live_hear(&live, &before_ns, sizeof(before_ns));
-	begin_ns = live_clock_ns(CLOCK_MONOTONIC);
+	live_hear(&live, &before, sizeof(before));
 	bpf_live_pump(&live, source, &tally, done, sizeof(done));
 	CHECK(wait4(live.pid, NULL, 0, &usage) == live.pid);
-	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - begin_ns;
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - before.time_ns;
 	live.is_reaped = true;
 	CHECK_EQ_U64(source->ops->code_epoch(source), epoch + 1);
 	bpf_live_finish(source, &tally);
@@ -422,10 +427,10 @@ TEST(start_on_exec_counts_from_the_first_instruction)
 		 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
 	CHECK_EQ_U64(tally.live.execs, 1);
 	CHECK_BETWEEN(tally.live.executable_maps, 2, 10); /* sh, ld.so, libc, vdso */
-	CHECK_BETWEEN(tally.live.samples, (double)(all_ns - before_ns) * 999 / 1e9 * 0.92 - 3,
-		      (double)(all_ns - before_ns) * 999 / 1e9 * 1.08 + 3);
+	CHECK_BETWEEN(tally.live.samples, (double)(all_ns - before.cpu_ns) * 999 / 1e9 * 0.92 - 3,
+		      (double)(all_ns - before.cpu_ns) * 999 / 1e9 * 1.08 + 3);
 	/* Waiting and running, since the exec. */
-	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)(all_ns - before_ns) * 0.9,
+	CHECK_BETWEEN(tally.wait_ns + tally.run_ns, (double)(all_ns - before.cpu_ns) * 0.9,
 		      (double)wall_ns * 1.01);
 	live_check_no_loss(&tally.live);
 	u64_map_done(&tally.wait_stacks);
@@ -570,6 +575,38 @@ TEST(a_thread_asleep_at_the_beginning_waits_from_then_on)
 	/* The wait that nobody saw begin has a stack to walk. */
 	CHECK_BETWEEN(tally.wait_ns_with_copy, (double)asleep_ns * 0.99, (double)wall_ns);
 	CHECK_BETWEEN(tally.wait_copies_bytes, 500, 1 << 20);
+	live_check_no_loss(&tally.live);
+	u64_map_done(&tally.wait_stacks);
+	live_end(&live);
+}
+
+TEST(a_thousand_threads_asleep_wait_a_thousand_times_the_wall_clock)
+{
+	struct live live = live_start(start_many_threads);
+	struct source_config config = bpf_live_config(&live, "wait-time");
+	struct source *source = bpf_live_open(&config);
+	struct bpf_tally tally = {.wait_index = 0, .live = {.target_pid = (uint32_t)live.pid}};
+	uint64_t start_ns, started_ns, wall_ns, wanted_ns;
+
+	bpf_live_set_code(&live, source);
+	start_ns = live_clock_ns(CLOCK_MONOTONIC);
+	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
+	started_ns = live_clock_ns(CLOCK_MONOTONIC) - start_ns;
+	while (live_clock_ns(CLOCK_MONOTONIC) - start_ns < UINT64_C(1500000000)) {
+		source->ops->wait(source, -1, 100);
+		source->ops->drain(source, bpf_count, &tally);
+	}
+	source->ops->stop(source);
+	wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start_ns;
+	source->ops->drain(source, bpf_count, &tally);
+	source->ops->close(source);
+	printf("# %d stacks of sleepers, %.1f MB, read in %.0f ms\n", MANY_THREADS + 1,
+	       (double)tally.wait_copies_bytes / 2e6, (double)started_ns / 1e6);
+	wanted_ns = (MANY_THREADS + 1) * wall_ns;
+	CHECK_BETWEEN(tally.wait_ns, (double)wanted_ns * 0.97, wanted_ns);
+	/* None of them has ended; the first thread may just have been about to sleep. */
+	CHECK(tally.waits <= 2);
+	CHECK_BETWEEN(tally.wait_ns_with_copy, (double)wanted_ns * 0.97, wanted_ns);
 	live_check_no_loss(&tally.live);
 	u64_map_done(&tally.wait_stacks);
 	live_end(&live);
@@ -782,6 +819,32 @@ static void open_as_nobody(const void *argument)
 TEST(an_ordinary_user_is_refused_with_what_would_allow_it)
 {
 	as_ordinary_user(open_as_nobody, NULL);
+}
+
+/* What libbpf has to say is part of the sentence, and nowhere else. */
+TEST(a_load_that_fails_is_one_sentence_and_no_noise)
+{
+	struct live live = live_start(nap_long);
+	struct source_config config = bpf_live_config(&live, "cpu-clock");
+	int noise = memfd_create("noise", MFD_CLOEXEC), out = dup(STDERR_FILENO);
+	struct source *source = NULL;
+	struct err err = {0};
+	int failed;
+
+	if (bpf_check(live.target, &err))
+		SKIP("%s", err.sentence);
+	CHECK(noise >= 0 && out >= 0 && dup2(noise, STDERR_FILENO) >= 0);
+	limit_files((rlim_t)out + 4);
+	failed = source_bpf.open(&config, &source, &err);
+	CHECK(dup2(out, STDERR_FILENO) >= 0);
+	CHECK(failed < 0 && !source);
+	CHECK_EQ_I64(lseek(noise, 0, SEEK_END), 0);
+	CHECK(strstr(err.sentence, "The bpf source cannot start: "));
+	CHECK(strstr(err.sentence, "Too many open files"));
+	CHECK(!strchr(err.sentence, '\n'));
+	CHECK_EQ_STR(err.remedy, "Raise the limit of open files: ulimit -n 65536");
+	printf("# %s\n", err.sentence);
+	live_end(&live);
 }
 
 TEST(an_arena_without_room_is_told_and_stacks_come_as_copies)
