@@ -141,8 +141,9 @@ static __always_inline int on_event(struct bpf_perf_event_data *context, __u32 e
 	}
 	unwind(scratch, flags, !task->mm);
 	__sync_fetch_and_add(&control.sampled[event], 1);
-	if (!tell_stack(scratch, &subject))
-		__sync_fetch_and_add(&control.ring_full, 1);
+	if (tell_stack(scratch, &subject))
+		return READ_ONCE(control.is_checked) != 0;
+	__sync_fetch_and_add(&control.ring_full, 1);
 	return 0;
 }
 

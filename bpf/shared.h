@@ -113,7 +113,7 @@ struct bpf_control {
 	__u32 target_tgid;    /* as the first PID namespace numbers it */
 	__u32 is_on;	      /* 0: programs return at once */
 	__u32 wait_walk_mask; /* a switch is walked where a random number & mask is 0 */
-	__u32 unused;
+	__u32 is_checked;     /* a sample that is told is also written to its event's own ring */
 
 	/* The programs'. Counters of all CPUs, added atomically. */
 	__u64 exec_count;

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "reader/cmd_doctor.h"
+#include "reader/cmd_doctor_unwind.h"
 #include "reader/core/module.h"
 #include "reader/source/bpf_check.h"
+#include "reader/util/clock.h"
 #include "reader/util/own.h"
 
 enum {
@@ -19,6 +21,8 @@ enum {
 struct doctor_options {
 	uint64_t pid;
 	bool json;
+	bool is_unwind;
+	struct doctor_unwind_options unwind;
 };
 
 static const struct opt doctor_options[] = {
@@ -35,6 +39,34 @@ static const struct opt doctor_options[] = {
 	 .type = OPT_FLAG,
 	 .offset = offsetof(struct doctor_options, json),
 	 .help = "print JSON"},
+	{.name = "unwind",
+	 .type = OPT_FLAG,
+	 .offset = offsetof(struct doctor_options, is_unwind),
+	 .help = "sample the process, and compare its stacks with those that libdw walks"},
+	{.letter = 'd',
+	 .name = "duration",
+	 .value_name = "DUR",
+	 .type = OPT_DURATION,
+	 .offset = offsetof(struct doctor_options, unwind.duration_ns),
+	 .min = 10 * NS_PER_MS,
+	 .max = 3600 * NS_PER_S,
+	 .shown_default = "5s",
+	 .help = "how long --unwind samples"},
+	{.name = "cpu-freq",
+	 .value_name = "HZ",
+	 .type = OPT_COUNT,
+	 .offset = offsetof(struct doctor_options, unwind.cpu_freq),
+	 .min = 1,
+	 .max = 10000,
+	 .shown_default = "999",
+	 .help = "samples of --unwind a second of CPU time"},
+	{.name = "source",
+	 .value_name = "SOURCE",
+	 .type = OPT_CHOICE,
+	 .offset = offsetof(struct doctor_options, unwind.source),
+	 .choices = "auto|bpf|perf",
+	 .shown_default = "auto",
+	 .help = "whose walk --unwind compares"},
 	{0},
 };
 
@@ -165,6 +197,14 @@ static int run(int argc, char **argv, struct err *err)
 		err_remedy(err, "Type: rsprof doctor -p PID");
 		return -EINVAL;
 	}
+	if (options.is_unwind)
+		return doctor_unwind(options.pid, &options.unwind, options.json, err);
+	if (options.unwind.duration_ns || options.unwind.cpu_freq || options.unwind.source) {
+		err_set(err, ERR_USAGE, -EINVAL,
+			"--duration, --cpu-freq and --source belong to --unwind.");
+		err_remedy(err, "Type: rsprof doctor --unwind -p PID");
+		return -EINVAL;
+	}
 	ret = gather(&options, &report, err);
 	if (ret < 0)
 		return ret;
@@ -183,7 +223,9 @@ const struct verb verb_doctor = {
 		"Tells what the kernel, its settings and your capabilities allow rsprof to do, "
 		"which source of events it would take for which signal, and the command that would "
 		"allow more. With -p the answers are those for that process: they come from really "
-		"asking the kernel.",
+		"asking the kernel.\n\n"
+		"With --unwind the process is sampled; each stack is walked twice, by rsprof and "
+		"by libdw from a copy of it, and the two are compared frame by frame.",
 	.options = doctor_options,
 	.operand_complete = OPT_COMPLETE_NONE,
 	.run = run,

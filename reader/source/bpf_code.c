@@ -85,7 +85,9 @@ static void write_list(struct bpf_publisher *publisher, struct bpf_code_list *li
 		uint64_t start = code[i].start > end ? code[i].start : end;
 		struct bpf_code *last = list->count ? &list->code[list->count - 1] : NULL;
 
-		if (start >= code[i].end)
+		/* Programs compare addresses as signed numbers; no walk gets to the kernel's half,
+		 * where x86 has its vsyscall page. */
+		if (start >= code[i].end || start >> 63)
 			continue;
 		end = code[i].end;
 		if (last && may_merge(last, &code[i], start)) {

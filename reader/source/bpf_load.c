@@ -52,8 +52,8 @@ static int fail(int error, const char *step, struct err *err)
 	/* Where the machine forbids it, the check knows the sentence. */
 	if (!is_want_of_room(error) && bpf_check(NULL, err))
 		return error;
-	err_set(err, ERR_GENERAL, 0, "The bpf source cannot start: %s failed: %s.%s", step,
-		strerror(-error), line);
+	err_set(err, is_want_of_room(error) ? ERR_GENERAL : ERR_PERMISSION, 0,
+		"The bpf source cannot start: %s failed: %s.%s", step, strerror(-error), line);
 	if (error == -ENOMEM)
 		err_remedy(err, "Lower --unwind-memory and --buffer, or type: --source perf");
 	else if (is_want_of_room(error))

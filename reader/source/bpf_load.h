@@ -14,8 +14,8 @@ enum {
 	/* --unwind-memory: tables of 480 MB of code, where nothing else was asked for. */
 	BPF_ARENA_BYTES_DEFAULT = 32 << 20,
 	BPF_ARENA_BYTES_MIN = 64 << 10,
-	/* A word of it has a number of 32 bits, and programs mask with it. */
-	BPF_ARENA_BYTES_MAX = 1 << 30,
+	/* The verifier refuses values of an array that are larger. */
+	BPF_ARENA_BYTES_MAX = 1 << 29,
 	/* A copied stack is 16 KiB, and the reader is woken at half of it. */
 	BPF_RING_BYTES_MIN = 128 << 10,
 	BPF_RING_BYTES_MAX = 1 << 30,

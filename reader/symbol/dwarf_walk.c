@@ -43,6 +43,8 @@ struct dwarf_walk {
 	const struct dwarf_walk_copy *copy;
 	struct dwarf_stack *stack;
 	bool is_memory_missing; /* read in vain since the last frame */
+	bool is_guess; /* libdw has to guess the caller of the last frame, in a file's code */
+	bool is_exact; /* the next frame is where it stopped, not where a call returns to */
 };
 
 /* ---- what libdwfl asks */
@@ -231,6 +233,27 @@ static bool find_span(Elf *elf, uint64_t *ret_start, uint64_t *ret_end)
 	return has_load && end > start;
 }
 
+/* Whole pages are mapped, so that a mapping of code may begin with the end of another segment. */
+static bool find_bias(Elf *elf, const struct dwarf_walk_module *module, uint64_t *ret_bias)
+{
+	size_t count = 0;
+
+	if (elf_getphdrnum(elf, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		GElf_Phdr header;
+
+		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_LOAD ||
+		    !(header.p_flags & PF_X) ||
+		    module->file_offset < (header.p_offset & ~UINT64_C(0xfff)) ||
+		    module->file_offset >= header.p_offset + header.p_filesz)
+			continue;
+		*ret_bias = module->start - module->file_offset + header.p_offset - header.p_vaddr;
+		return true;
+	}
+	return false;
+}
+
 static bool is_reported(const struct dwarf_walk *walk, uint32_t file, uint64_t bias)
 {
 	for (size_t i = 0; i < walk->mapped.count; i++) {
@@ -244,27 +267,28 @@ static bool report(struct dwarf_walk *walk, const struct dwarf_walk_module *modu
 {
 	uint32_t index = know_file(walk, module);
 	struct known_file *known = walk->files.items[index];
-	uint64_t start, end;
-	GElf_Addr bias;
+	uint64_t start, end, bias;
+	GElf_Addr reckoned;
 	void **userdata;
 	Dwfl_Module *reported;
 
-	if (is_reported(walk, index, module->bias))
-		return true;
-	if (!known->is_good || !find_span(known->file.elf, &start, &end))
+	if (!known->is_good || !find_bias(known->file.elf, module, &bias))
 		return false;
-	reported = dwfl_report_module(walk->dwfl, module->name, module->bias + start,
-				      module->bias + end);
+	if (is_reported(walk, index, bias))
+		return true;
+	if (!find_span(known->file.elf, &start, &end))
+		return false;
+	reported = dwfl_report_module(walk->dwfl, module->name, bias + start, bias + end);
 	if (!reported)
 		return false;
 	dwfl_module_info(reported, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
 	*userdata = known;
 	/* Where libdwfl reckons otherwise, its frames would be wrong. */
-	if (!dwfl_module_getelf(reported, &bias) || bias != module->bias) {
+	if (!dwfl_module_getelf(reported, &reckoned) || reckoned != bias) {
 		*userdata = NULL;
 		return false;
 	}
-	*vec_add(&walk->mapped) = (struct mapped_file){.file = index, .bias = module->bias};
+	*vec_add(&walk->mapped) = (struct mapped_file){.file = index, .bias = bias};
 	return true;
 }
 
@@ -291,55 +315,64 @@ size_t dwarf_walk_set_modules(struct dwarf_walk *walk, const struct dwarf_walk_m
 
 /* ---- walking */
 
-static int take_frame(Dwfl_Frame *frame, void *context)
-{
-	struct dwarf_walk *walk = context;
-	struct dwarf_stack *stack = walk->stack;
-	Dwarf_Addr pc;
-
-	if (!dwfl_frame_pc(frame, &pc, NULL))
-		return -1;
-	if (stack->pc_count == stack->pc_max) {
-		stack->end = DWARF_WALK_FULL;
-		return DWARF_CB_ABORT;
-	}
-	stack->pcs[stack->pc_count++] = pc;
-	walk->is_memory_missing = false;
-	return DWARF_CB_OK;
-}
-
-static bool covers(Dwarf_CFI *cfi, uint64_t vaddr)
+static bool covers(Dwarf_CFI *cfi, uint64_t vaddr, bool *ret_is_signal)
 {
 	Dwarf_Frame *frame;
 
 	if (!cfi || dwarf_cfi_addrframe(cfi, vaddr, &frame) != 0)
 		return false;
+	dwarf_frame_info(frame, NULL, NULL, ret_is_signal);
 	free(frame);
 	return true;
 }
 
-static bool has_unwind_information(struct dwarf_walk *walk, uint64_t address)
+static bool has_unwind_information(Dwfl_Module *module, uint64_t address, bool *ret_is_signal)
 {
-	Dwfl_Module *module = dwfl_addrmodule(walk->dwfl, address);
 	Dwarf_Addr bias = 0;
+	Dwarf_CFI *cfi = dwfl_module_eh_cfi(module, &bias);
 
-	if (!module)
-		return false;
-	if (covers(dwfl_module_eh_cfi(module, &bias), address - bias))
+	if (covers(cfi, address - bias, ret_is_signal))
 		return true;
-	return covers(dwfl_module_dwarf_cfi(module, &bias), address - bias);
+	cfi = dwfl_module_dwarf_cfi(module, &bias);
+	return covers(cfi, address - bias, ret_is_signal);
 }
 
-/* Where there is no unwind information, libdw takes what rbp points at for a frame, whatever it is.
- * One that leads into no module is none. */
+static int take_frame(Dwfl_Frame *frame, void *context)
+{
+	struct dwarf_walk *walk = context;
+	struct dwarf_stack *stack = walk->stack;
+	Dwfl_Module *module;
+	Dwarf_Addr pc;
+
+	/* Without asking whether it is exact: libdw reads on for that. */
+	if (!dwfl_frame_pc(frame, &pc, NULL))
+		return -1;
+	if (walk->is_guess) {
+		stack->end = DWARF_WALK_STOPPED;
+		return DWARF_CB_ABORT;
+	}
+	if (stack->pc_count == stack->pc_max) {
+		stack->end = DWARF_WALK_FULL;
+		return DWARF_CB_ABORT;
+	}
+	stack->pcs[stack->pc_count++] = pc;
+	if (!walk->is_exact)
+		pc--;
+	walk->is_memory_missing = walk->is_exact = false;
+	module = dwfl_addrmodule(walk->dwfl, pc);
+	walk->is_guess = module && !has_unwind_information(module, pc, &walk->is_exact);
+	return DWARF_CB_OK;
+}
+
+/* In code that is in no file libdw takes what rbp points at for a frame, whatever it is. One that
+ * leads into no file again, and no further, is none. */
 static void drop_bad_guess(struct dwarf_walk *walk, struct dwarf_stack *stack)
 {
 	uint32_t last = stack->pc_count - 1;
 
-	if (stack->pc_count < 2 || dwfl_addrmodule(walk->dwfl, stack->pcs[last] - 1) ||
-	    has_unwind_information(walk, stack->pcs[last - 1] - (last > 1)))
-		return;
-	stack->pc_count--;
+	if (stack->pc_count >= 2 && !dwfl_addrmodule(walk->dwfl, stack->pcs[last] - 1) &&
+	    !dwfl_addrmodule(walk->dwfl, stack->pcs[last - 1] - (last > 1)))
+		stack->pc_count--;
 }
 
 void dwarf_walk_stack(struct dwarf_walk *walk, const struct event_registers *registers,
@@ -353,10 +386,13 @@ void dwarf_walk_stack(struct dwarf_walk *walk, const struct event_registers *reg
 	walk->registers = registers;
 	walk->copy = copy;
 	walk->stack = stack;
-	walk->is_memory_missing = false;
+	walk->is_memory_missing = walk->is_guess = false;
+	walk->is_exact = true;
 	if (dwfl_getthread_frames(walk->dwfl, THREAD, take_frame, walk) == 0)
 		stack->end = DWARF_WALK_ROOT;
 	stack->reason = stack->end == DWARF_WALK_STOPPED ? dwfl_errmsg(-1) : NULL;
+	if (stack->end == DWARF_WALK_STOPPED && walk->is_guess)
+		stack->reason = "there is no unwind information";
 	if (stack->end == DWARF_WALK_STOPPED)
 		drop_bad_guess(walk, stack);
 	/* libdw takes a return address that cannot be read for one that is not defined: the root.

@@ -15,9 +15,9 @@ struct dwarf_walk_module {
 	/* The same key is the same file, also after another dwarf_walk_set_modules: it is read
 	 * once. */
 	uint32_t key;
-	const char *name; /* for libdw's own messages */
-	int fd;		  /* stays the caller's; -1: the module is left out */
-	uint64_t bias;	  /* absolute address - bias is the ELF address */
+	const char *name;	     /* for libdw's own messages */
+	int fd;			     /* stays the caller's; -1: the module is left out */
+	uint64_t start, file_offset; /* of a mapping of its code */
 };
 
 struct dwarf_walk_copy {
@@ -41,13 +41,14 @@ struct dwarf_stack {
 
 struct dwarf_walk *dwarf_walk_new(void);
 void dwarf_walk_free(struct dwarf_walk *walk);
-/* Code of the target from now on. A module that is listed twice with one bias counts once. Returns
- * how many could not be used: no ELF file of x86-64, damaged, or refused by libdw. */
+/* Code of the target from now on; mappings of one file in one place belong together. Returns how
+ * many could not be used: no ELF file of x86-64, damaged, or refused by libdw. */
 size_t dwarf_walk_set_modules(struct dwarf_walk *walk, const struct dwarf_walk_module *modules,
 			      size_t count);
 /* Fills stack but for pcs and pc_max. Memory is the copy, and what the modules' files say of
- * segments that are not writable. A last frame that libdw only guessed, along rbp, and that lies in
- * no module is left out. Always ends. */
+ * segments that are not writable. Where a file's code has no unwind information, libdw would guess,
+ * along rbp: the walk stops there. In code that is in no file there is nothing but rbp, and it goes
+ * on. Always ends. */
 void dwarf_walk_stack(struct dwarf_walk *walk, const struct event_registers *registers,
 		      const struct dwarf_walk_copy *copy, struct dwarf_stack *stack);
 

@@ -154,6 +154,8 @@ static int fill(struct builder *builder, const struct elf_frames *frames)
 	*vec_add(&builder->rows) = (struct ehframe_row){0, UNWIND_RULE_NONE};
 	for (size_t i = 0; i < builder->spans.count; i++) {
 		const struct span *span = &builder->spans.items[i];
+		uint64_t end = span->end;
+		uint64_t next = i + 1 < builder->spans.count ? span[1].start : table_end;
 		struct ehframe_fde fde;
 
 		builder->end = span->end;
@@ -166,9 +168,13 @@ static int fill(struct builder *builder, const struct elf_frames *frames)
 			ehframe_rows(sections[span->kind], &cies[span->kind], &fde, put_row,
 				     builder);
 			table->fde_count++;
+			/* The system call that ends a signal handler is the last instruction of
+			 * its function: in the kernel, the thread is at the one behind. */
+			if (cies[span->kind].is_signal && end < next)
+				end++;
 		}
-		if (span->end < table_end)
-			put(builder, span->end, UNWIND_RULE_NONE);
+		if (end < table_end)
+			put(builder, end, UNWIND_RULE_NONE);
 		if (builder->is_full)
 			return -EFBIG;
 	}

@@ -148,6 +148,19 @@ static bool is_ra_same(Dwarf_Frame *frame, const struct ehframe_rule *rule)
 	return is_at_cfa(ops, count, -8);
 }
 
+/* Just behind a function that returns from signal handlers. */
+static bool is_behind_signal_return(const struct comparison *comparison, uint64_t pc)
+{
+	Dwarf_Frame *frame;
+	bool is_signal;
+
+	if (dwarf_cfi_addrframe(comparison->cfi, pc - 1, &frame) != 0)
+		return false;
+	dwarf_frame_info(frame, NULL, NULL, &is_signal);
+	free(frame);
+	return is_signal;
+}
+
 /* What a table may say where libdw has nothing. */
 static bool is_known_otherwise(const struct comparison *comparison, uint64_t pc,
 			       const struct ehframe_rule *rule)
@@ -158,6 +171,8 @@ static bool is_known_otherwise(const struct comparison *comparison, uint64_t pc,
 		if (pc >= comparison->bare_start[i] && pc < comparison->bare_end[i])
 			return rule->cfa_type == EH_CFA_RSP && rule->rbp_type == EH_RBP_SAME;
 	}
+	if (rule->cfa_type == EH_CFA_SIGNAL)
+		return is_behind_signal_return(comparison, pc);
 	return rule->cfa_type == EH_CFA_NONE;
 }
 
