@@ -82,7 +82,6 @@ if is_root || [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -le 1 ]; then
 	length=9.5
 	for source in $SOURCES; do
 		often 3 each_thread $length
-		length=5
 	done
 else
 	skip threads_each_within_5_percent "kernel time may not be sampled by this user"
