@@ -34,6 +34,9 @@ const struct loss_text loss_texts[LOSS_CAUSES] = {
 	[LOSS_WAITS_UNWALKED] = {"waits_unwalked", "waits",
 				 "counted without a stack to keep the cost down",
 				 "raise --max-overhead", LOSS_IS_NOTED},
+	[LOSS_SWITCHES_MISSED] = {"switches_missed", "switches",
+				  "not told by the kernel; their time is kept, without its stack",
+				  "", LOSS_IS_NOTED},
 	[LOSS_WAIT_THREADS] = {"wait_threads_full", "switches", "too many threads to watch", "",
 			       LOSS_IS_LOST},
 };

@@ -22,6 +22,7 @@ enum loss_cause {
 	LOSS_CODE_FULL,	      /* mappings of code beyond what the kernel's programs can look up */
 	LOSS_WAITS_RING_FULL, /* waits that found no room in the ring */
 	LOSS_WAITS_UNWALKED,  /* waits without a stack: walking each one cost too much */
+	LOSS_SWITCHES_MISSED, /* switches that the kernel's tracepoint did not tell */
 	LOSS_WAIT_THREADS,    /* switches of threads beyond what is watched for waiting */
 	LOSS_CAUSES
 };

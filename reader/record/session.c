@@ -276,11 +276,13 @@ static void *run_pump(void *argument)
 	return NULL;
 }
 
-/* How much of a stack the source copies at most. One that walks stacks itself copies what it
- * cannot walk, whatever is asked of the others. */
+/* How much of a stack the source copies at most. One that walks stacks itself has a bound of its
+ * own for those that it cannot walk. */
 static uint32_t copy_bytes(const struct session *session)
 {
-	return session->config.ops->set_code ? BPF_COPY_BYTES : session->config.source.stack_bytes;
+	uint32_t wanted = session->config.source.stack_bytes;
+
+	return session->config.ops->set_code && wanted > BPF_COPY_BYTES ? BPF_COPY_BYTES : wanted;
 }
 
 /* Bit i: event i is of waits. */

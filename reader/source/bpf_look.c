@@ -146,6 +146,8 @@ void bpf_tell_losses(struct src_bpf *bpf)
 		  bpf_read_counter(&control->waits_unwalked) +
 			  bpf_read_counter(&control->wait_stacks_lost) + bpf->waits.stackless,
 		  &told->waits_unwalked);
+	tell_more(bpf, LOSS_SWITCHES_MISSED, bpf_read_counter(&control->switches_missed),
+		  &told->switches_missed);
 	tell_more(bpf, LOSS_TABLES_FULL, bpf->publisher.tables_full, &told->tables_full);
 	tell_more(bpf, LOSS_CODE_FULL, bpf->publisher.code_full, &told->code_full);
 	tell_more(bpf, LOSS_BAD_RECORD, bpf->decoder.bad_count, &told->bad_records);

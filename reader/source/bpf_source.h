@@ -13,7 +13,7 @@
 
 /* Counters that only grow, as far as they have been told. */
 struct told {
-	uint64_t ring_full, waits_ring_full, wait_threads, waits_unwalked;
+	uint64_t ring_full, waits_ring_full, wait_threads, waits_unwalked, switches_missed;
 	uint64_t tables_full, code_full, bad_records;
 };
 

