@@ -52,19 +52,25 @@ static void print_share(FILE *to, double share)
 	fputs(number_decimal(number, share, NUMBER_SHARE_DECIMALS), to);
 }
 
+/* The columns that both tables begin with. */
+static void print_start(FILE *to, const struct view_row *row)
+{
+	print_share(to, row->self_pct);
+	putc(',', to);
+	csv_print_string(to, row->file);
+	fprintf(to, ",%" PRIu32 ",", row->line);
+	csv_print_string(to, row->function);
+	putc(',', to);
+	print_share(to, row->incl_pct);
+}
+
 static void print_sample_rows(FILE *to, const struct view *view)
 {
 	fputs("cpu_pct,file,line,function,incl_pct,samples,kernel_samples,module\n", to);
 	for (size_t i = 0; i < view->row_count; i++) {
 		const struct view_row *row = &view->rows[i];
 
-		print_share(to, row->self_pct);
-		putc(',', to);
-		csv_print_string(to, row->file);
-		fprintf(to, ",%" PRIu32 ",", row->line);
-		csv_print_string(to, row->function);
-		putc(',', to);
-		print_share(to, row->incl_pct);
+		print_start(to, row);
 		fprintf(to, ",%" PRIu64 ",%" PRIu64 ",", row->self, row->kernel);
 		csv_print_string(to, row->module);
 		putc('\n', to);
@@ -91,13 +97,7 @@ static void print_wait_rows(FILE *to, const struct view *view)
 	for (size_t i = 0; i < view->row_count; i++) {
 		const struct view_row *row = &view->rows[i];
 
-		print_share(to, row->self_pct);
-		putc(',', to);
-		csv_print_string(to, row->file);
-		fprintf(to, ",%" PRIu32 ",", row->line);
-		csv_print_string(to, row->function);
-		putc(',', to);
-		print_share(to, row->incl_pct);
+		print_start(to, row);
 		fprintf(to, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,", row->self_value,
 			row->incl_value, row->run_ns, row->self, wait_kind_names[row->kind]);
 		csv_print_string(to, row->module);

@@ -3,6 +3,8 @@
 #ifndef RSPROF_TESTS_UNIT_BPF_LIVE_H
 #define RSPROF_TESTS_UNIT_BPF_LIVE_H
 
+#include <pthread.h>
+
 #include "bpf/shared.h"
 #include "reader/source/bpf_check.h"
 #include "reader/unwind/cache.h"
@@ -144,6 +146,55 @@ static inline void bpf_live_finish(struct source *source, struct bpf_tally *tall
 static inline double bpf_live_complete_pct(const struct bpf_tally *tally)
 {
 	return 100.0 * (double)tally->by_status[STACK_COMPLETE] / (double)tally->live.samples;
+}
+
+/* What a sleeper says of itself. */
+struct slept {
+	uint32_t tid;
+	uint64_t wall_ns; /* from the first nap to the last */
+	uint64_t cpu_ns;
+};
+
+enum { LONG_NAP_MS = 2300 };
+
+static inline void nap_long(int in, int out)
+{
+	struct timespec moment = {.tv_sec = LONG_NAP_MS / 1000,
+				  .tv_nsec = LONG_NAP_MS % 1000 * 1000000};
+	struct slept slept = {.tid = (uint32_t)live_tid()};
+	uint64_t start;
+
+	live_say(out, "r", 1);
+	start = live_clock_ns(CLOCK_MONOTONIC);
+	nanosleep(&moment, NULL);
+	slept.wall_ns = live_clock_ns(CLOCK_MONOTONIC) - start;
+	live_say(out, &slept, sizeof(slept));
+	live_wait_for_byte(in);
+}
+
+enum { SHORT_BURN_NS = 300000000 };
+
+enum { MANY_THREADS = 1000 };
+
+static inline void *sleeper_thread(void *argument)
+{
+	pause();
+	return argument;
+}
+
+static inline void start_many_threads(int in, int out)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	for (int i = 0; i < MANY_THREADS; i++) {
+		if (pthread_create(&thread, &attr, sleeper_thread, NULL))
+			_exit(1);
+	}
+	live_say(out, "r", 1);
+	live_wait_for_byte(in);
 }
 
 #endif
