@@ -168,17 +168,21 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid)
 {
 	__u32 from = old_tid, to = task->pid;
-	struct bpf_thread *thread;
+	struct bpf_thread *thread, *newer;
 
 	if ((__u32)task->tgid != READ_ONCE(control.target_tgid))
 		return 0;
 	__sync_fetch_and_add(&control.exec_count, 1);
-	/* A thread that calls exec becomes the process's first one, whose id it takes. */
+	/* A thread that calls exec becomes the process's first one, whose id it takes. Where it was
+	 * switched away since, what its new id has is newer. */
 	if (from == to)
 		return 0;
+	first_thread_end_ns = 0;
 	thread = bpf_map_lookup_elem(&threads, &from);
 	if (thread) {
-		bpf_map_update_elem(&threads, &to, thread, BPF_ANY);
+		newer = bpf_map_lookup_elem(&threads, &to);
+		if (!newer || newer->since_ns < thread->since_ns)
+			bpf_map_update_elem(&threads, &to, thread, BPF_ANY);
 		bpf_map_delete_elem(&threads, &from);
 	}
 	return 0;

@@ -167,10 +167,26 @@ static __always_inline void tell_waiting_stack(struct task_struct *task, __u64 n
 	}
 }
 
-static __always_inline __u64 begin_of(struct task_struct *task)
-{
-	__u64 start_ns = READ_ONCE(control.start_ns);
+/* When the process's first thread ended; 0: it has not, or another one has become it by exec. */
+__u64 first_thread_end_ns;
 
+/* What was before this is not known of the thread, or was told. A thread that calls exec has the
+ * first one's id and start_time as soon as that one has ended, some time before on_exec. */
+static __always_inline __u64 known_from(struct task_struct *task)
+{
+	__u64 start_ns = READ_ONCE(control.start_ns), end_ns = READ_ONCE(first_thread_end_ns);
+
+	return task->pid == task->tgid && end_ns > start_ns ? end_ns : start_ns;
+}
+
+/* When a thread that no switch has told of began to run. It has not run for longer than the kernel
+ * counts, which matters where the first thread ended long before another one calls exec. */
+static __always_inline __u64 begin_of(struct task_struct *task, __u64 now)
+{
+	__u64 start_ns = known_from(task), cpu_ns = task->se.sum_exec_runtime;
+
+	if (READ_ONCE(first_thread_end_ns) && now > start_ns && now - start_ns > cpu_ns)
+		start_ns = now - cpu_ns;
 	return task->start_time > start_ns ? task->start_time : start_ns;
 }
 
@@ -193,7 +209,7 @@ static __always_inline void leave(struct task_struct *task, bool is_preempted, _
 	__u32 tid = task->pid;
 	struct bpf_thread *known = bpf_map_lookup_elem(&threads, &tid);
 	struct bpf_thread thread = {.since_ns = now, .cpu_ns = task->se.sum_exec_runtime};
-	__u64 came_ns = begin_of(task);
+	__u64 came_ns = begin_of(task, now);
 
 	if (known && known->kind) {
 		came_ns = now - ran_since(known, task, now);
@@ -206,6 +222,8 @@ static __always_inline void leave(struct task_struct *task, bool is_preempted, _
 	if (task_state(task) & KERNEL_TASK_DEAD) {
 		tell_wait(tid, &thread, now);
 		bpf_map_delete_elem(&threads, &tid);
+		if (task->pid == task->tgid)
+			first_thread_end_ns = now;
 		return;
 	}
 	thread.kind = kind_of_wait(task, is_preempted);
@@ -222,8 +240,7 @@ static __always_inline void enter(struct task_struct *task, __u64 now)
 	__u32 tid = task->pid;
 	struct bpf_thread *known = bpf_map_lookup_elem(&threads, &tid);
 	struct bpf_thread thread = {.since_ns = now, .cpu_ns = task->se.sum_exec_runtime};
-	struct bpf_thread before = {.since_ns = READ_ONCE(control.start_ns),
-				    .kind = BPF_WAIT_OTHER};
+	struct bpf_thread before = {.since_ns = known_from(task), .kind = BPF_WAIT_OTHER};
 
 	if (known && known->kind) {
 		tell_wait(tid, known, now);

@@ -97,7 +97,8 @@ static void print_text(const struct truth_config *config, const struct truth_run
 		       truth_share(truth->our_complete, truth->samples),
 		       truth_share(truth->libdw_complete, truth->samples));
 	} else {
-		printf("  Nothing to compare: the process ran on no CPU meanwhile.\n");
+		printf("  Nothing to compare: no sample was taken; the process hardly ran, or in "
+		       "short-lived threads.\n");
 	}
 	print_left_out(run);
 	print_examples(truth);

@@ -117,6 +117,17 @@ kinds() {
 	figure "$name" "$(of '[.entries[] | select(.wait_ns > 50000000) | "\(.function) \(.kind)"] | join(", ")')"
 }
 
+# A thread that calls exec gets the first one's number, before anybody is told: what ran is counted once.
+thread_execs() {
+	local name=${source}_thread_execs
+
+	profile_run "$name" "${options[@]}" --source "$source" -- "$TARGETS/threadexec" 40
+	top_wait "$db" --by thread -n 100
+	check_near "${name}_ran" "$(all_of run_ns)" "$(truth_of cpu_ns)" 20 20000000
+	check_between "${name}_time_of_one" "$(of '[.entries[] | .wait_ns + .run_ns] | max')" 0 \
+		"$(of '.duration_ms * 1000000 + 20000000')"
+}
+
 # waits_sql EXPRESSION: over the waits on waitstacks' line, by the table behind the views.
 waits_sql() {
 	sql "$db" "SELECT $1 FROM samples s JOIN events e ON e.id = s.event_id
@@ -152,6 +163,7 @@ for source in $wait_sources; do
 	often 3 attached
 	often 3 started
 	often 3 kinds
+	often 3 thread_execs
 	often 2 stacks stacks 20000 2
 	# Again and again the same ones: still each once.
 	often 2 stacks stacks_again 1000 8

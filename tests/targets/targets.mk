@@ -1,6 +1,6 @@
 # The profiled programs. TARGETS lists all of them for `make targets`; they are the same in every MODE.
 TARGETS_C := burn threads64 reader faults sleeper plugin execer execee forker renamer manythreads \
-	zombie exits work
+	zombie exits work threadexec
 # As release builds and libraries are: without frame pointers.
 TARGETS_NOFRAMES := noframes sortsig recursion jit realign maps1000 waiter waitstacks waitkinds pingpong
 TARGETS_RUSTC := $(shell command -v rustc 2>/dev/null)
