@@ -32,7 +32,7 @@ struct loop {
 	struct session *session;
 	const char *output;
 	int signal_fd;
-	uint64_t start_ns, printed_ns;
+	uint64_t began_ns, start_ns, printed_ns;
 	bool is_terminal, is_utf8, has_printed, target_ended;
 };
 
@@ -108,6 +108,7 @@ static void wait_for_end(struct loop *loop)
 	}
 }
 
+/* All of rsprof's own, opening and building tables included, over all of its time. */
 static void print_own_cost(FILE *to, uint64_t elapsed_ns)
 {
 	struct rusage usage;
@@ -142,7 +143,7 @@ static int print_top(FILE *to, const struct snapshot *snapshot, const char *even
 }
 
 /* From the finished file, as `rsprof top` reads it: the two cannot disagree. */
-static int print_summary(const struct loop *loop, uint64_t elapsed_ns, struct err *err)
+static int print_summary(const struct loop *loop, struct err *err)
 {
 	FILE *to = loop->run->summary_to_stderr ? stderr : stdout;
 	struct store_window everything = {0, UINT64_MAX};
@@ -166,7 +167,7 @@ static int print_summary(const struct loop *loop, uint64_t elapsed_ns, struct er
 	if (result == 0 && wait)
 		result = print_top(to, snapshot, wait, has_samples, err);
 	if (result == 0) {
-		print_own_cost(to, elapsed_ns);
+		print_own_cost(to, clock_now_ns() - loop->began_ns);
 		fprintf(to, "saved: %s\nnext: rsprof top %s %s\n", loop->output,
 			has_samples ? "cpu" : "wait", loop->output);
 	}
@@ -261,7 +262,7 @@ static int run_session(struct loop *loop, bool append, struct err *err)
 				   loop->output);
 		return result;
 	}
-	return print_summary(loop, elapsed, err);
+	return print_summary(loop, err);
 }
 
 int record(const struct record_run *run, struct err *err)
@@ -272,6 +273,7 @@ int record(const struct record_run *run, struct err *err)
 		.is_terminal = isatty(STDERR_FILENO),
 		.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
 		.signal_fd = -1,
+		.began_ns = clock_now_ns(),
 	};
 	struct session_config config = {
 		.target = run->target,

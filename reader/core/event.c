@@ -7,4 +7,5 @@ const char *const stack_status_names[STACK_STATUSES] = {
 	[STACK_READ_ERROR] = "read_error", [STACK_HIDDEN_CALLER] = "hidden_caller",
 	[STACK_EMPTY] = "empty",
 	[STACK_USED_FRAME_POINTERS] = "used_frame_pointers",
+	[STACK_NOT_WALKED] = "not_walked",
 };

@@ -35,6 +35,9 @@ enum stack_status {
 	/* The root was reached, over frames without unwind information along the frame pointer: a
 	 * caller may be missing. */
 	STACK_USED_FRAME_POINTERS = 9,
+	/* A wait that was counted without its stack: walking it would have cost too much, or it
+	 * found no room. */
+	STACK_NOT_WALKED = 10,
 	STACK_STATUSES
 };
 

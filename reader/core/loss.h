@@ -11,6 +11,7 @@ enum loss_cause {
 	LOSS_EVENTS_UNSAMPLED,	 /* events counted by the kernel that made no sample */
 	LOSS_THREADS_NOT_OPENED, /* threads with no event open on some CPU (descriptors) */
 	LOSS_SYSTEM_TIME_MS,	 /* target's system time that may not be sampled */
+	LOSS_CPU_UNSAMPLED_MS, /* CPU time of the target that left no samples, where it is much */
 	LOSS_LATE,	      /* records that came after their time was already flushed; kept, but
 			       * placed in a later checkpoint */
 	LOSS_BAD_RECORD,      /* records of a shape that cannot be */

@@ -23,6 +23,12 @@
 #define EAGER_WAIT_MS 10
 #define WAIT_MS 100
 
+enum {
+	/* CPU time without samples is told from here on. */
+	UNSAMPLED_MS_MIN = 200,
+	UNSAMPLED_PCT_MIN = 20,
+};
+
 struct pump {
 	struct pump_config config;
 	struct merge *merge;
@@ -35,7 +41,7 @@ struct pump {
 	struct aggregate *aggregate;
 	struct losses losses;
 	uint64_t start_ns, checkpoint_end_ns; /* CLOCK_MONOTONIC */
-	uint64_t delivered_ns, samples, newest_ns;
+	uint64_t delivered_ns, samples, clock_samples, newest_ns;
 	uint64_t rescans; /* of modules, that the publisher was told of */
 	uint32_t checkpoint;
 	VEC(struct delta_step) steps; /* since the last delta; times are CLOCK_MONOTONIC */
@@ -135,6 +141,24 @@ void pump_free(struct pump *pump)
 	free(pump);
 }
 
+/* A timer begins with a full period on each thread, so that threads which live shorter leave no
+ * sample; and nothing in the rings tells. What a disturbed machine leaves out is less. */
+static void count_unsampled(struct pump *pump)
+{
+	uint64_t used_ms = pump->process.user_ms, sampled_ms;
+
+	if (!pump->config.clock_frequency)
+		return;
+	if (!pump->config.count_system_time)
+		used_ms += pump->process.system_ms;
+	sampled_ms = (pump->clock_samples + pump->losses.count[LOSS_RING_FULL]) * 1000 /
+		     pump->config.clock_frequency;
+	pump->losses.count[LOSS_CPU_UNSAMPLED_MS] = 0;
+	if (used_ms > sampled_ms + UNSAMPLED_MS_MIN &&
+	    (used_ms - sampled_ms) * 100 > used_ms * UNSAMPLED_PCT_MIN)
+		pump->losses.count[LOSS_CPU_UNSAMPLED_MS] = used_ms - sampled_ms;
+}
+
 /* A process that has ended keeps the last numbers it had. */
 static void read_process(struct pump *pump)
 {
@@ -152,6 +176,7 @@ static void read_process(struct pump *pump)
 		pump->process.rss_bytes = rss_bytes;
 	if (pump->config.count_system_time)
 		pump->losses.count[LOSS_SYSTEM_TIME_MS] = pump->process.system_ms;
+	count_unsampled(pump);
 }
 
 static void tell_modules(struct pump *pump, struct delta *delta)
@@ -319,6 +344,7 @@ static void count_sample(struct pump *pump, const struct event *event)
 	}
 	if (pump->config.save_events)
 		event_text_write(pump->config.save_events, event);
+	pump->clock_samples += event->sample.event_index == pump->config.clock_event;
 	status = event->sample.status;
 	count = find_places(pump, event, places, &status);
 	if (thread_table_get(pump->threads, event->pid, event->tid, &row.thread) < 0) {

@@ -21,6 +21,9 @@ struct pump_config {
 	uint32_t copy_bytes;	     /* how much of a stack the source copies at most */
 	uint32_t wait_events;	     /* bit i: event i is of waits (EVENT_UNIT_TIME) */
 	uint64_t interval_ns;	     /* of checkpoints */
+	/* The event that samples CPU time by a clock, so that its samples can be held against what
+	 * the target used; frequency 0: none does. */
+	uint32_t clock_event, clock_frequency;
 	bool count_system_time;	     /* system time may not be sampled: count it as missing */
 	FILE *save_events;	     /* every event as text, or NULL */
 	/* Takes over a reference; called on the pump's thread. */

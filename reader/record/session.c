@@ -316,6 +316,12 @@ int session_start(struct session *session, struct err *err)
 	};
 	int result;
 
+	for (size_t i = config->source.event_count; i-- > 0;) {
+		if (config->source.events[i]->unit != EVENT_UNIT_SAMPLES)
+			continue;
+		pump.clock_event = (uint32_t)i;
+		pump.clock_frequency = config->source.frequency;
+	}
 	session->pump = pump_new(&pump);
 	pump_prepare(session->pump);
 	session->started_ns = clock_now_ns();

@@ -231,7 +231,7 @@ static void hand_over(struct bpf_waits *waits, const struct bpf_wait_sum *sum, s
 				.wait_kind = (enum wait_kind)sum->kind,
 				.waits = sum->waits,
 				.run_ns = sum->run_ns,
-				.status = STACK_EMPTY,
+				.status = sum->kind ? STACK_NOT_WALKED : STACK_EMPTY,
 			},
 	};
 

@@ -113,7 +113,7 @@ CREATE TABLE nodes(
 
 -- node_id: the leaf, NULL without any user frame. walk_status: as the source saw it; status: after
 -- resolution. Both: 0 complete, 1 frame pointers (not judged), 2 broken, 3 truncated, 4 no mapping,
--- 5 no unwind table, 6 unreadable, 7 hidden caller, 8 empty, 9 used frame pointers.
+-- 5 no unwind table, 6 unreadable, 7 hidden caller, 8 empty, 9 used frame pointers, 10 not walked.
 CREATE TABLE stacks(
 	id INTEGER PRIMARY KEY,
 	node_id INTEGER,

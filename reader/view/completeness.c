@@ -12,6 +12,7 @@ static const char *const reason_texts[STACK_STATUSES] = {
 	[STACK_HIDDEN_CALLER] = "hidden caller",
 	[STACK_EMPTY] = "no user frames",
 	[STACK_USED_FRAME_POINTERS] = "by frame pointers",
+	[STACK_NOT_WALKED] = "not walked",
 };
 
 /* What is there but rounds to nothing is told as "< 0.1". */

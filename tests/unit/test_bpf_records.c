@@ -320,13 +320,13 @@ TEST(a_wait_in_a_stack_that_never_came_is_told_without_it_and_counted)
 	decode(&wait, sizeof(wait));
 	bpf_waits_flush(&got.waits, take, NULL);
 	CHECK_EQ_U64(got.event.sample.value, 500);
-	CHECK_EQ_I64(got.event.sample.status, STACK_EMPTY);
+	CHECK_EQ_I64(got.event.sample.status, STACK_NOT_WALKED);
 	CHECK_EQ_U64(got.event.sample.pc_count, 0);
 	CHECK_EQ_U64(got.waits.stackless, 1);
 	decode(&unwalked, sizeof(unwalked));
 	bpf_waits_flush(&got.waits, take, NULL);
 	CHECK_EQ_U64(got.event.sample.value, 100);
-	CHECK_EQ_I64(got.event.sample.status, STACK_EMPTY);
+	CHECK_EQ_I64(got.event.sample.status, STACK_NOT_WALKED);
 	CHECK_EQ_U64(got.waits.stackless, 1);
 	end();
 }

@@ -483,7 +483,7 @@ TEST(json_document)
 		"  \"event\": \"cpu-clock\",\n"
 		"  \"stack_status\": {\"complete\": 85, \"frame_pointers\": 0, \"broken\": 10, "
 		"\"truncated\": 0, \"no_mapping\": 0, \"no_table\": 0, \"read_error\": 0, "
-		"\"hidden_caller\": 0, \"empty\": 5, \"used_frame_pointers\": 0},\n"
+		"\"hidden_caller\": 0, \"empty\": 5, \"used_frame_pointers\": 0, \"not_walked\": 0},\n"
 		"  \"entries\": [\n"
 		"    {\"cpu_pct\": 50.0000, \"incl_pct\": 70.0000, \"samples\": 50, "
 		"\"incl_samples\": 70, \"kernel_samples\": 10, \"file\": \"src/parser.rs\", "
@@ -494,7 +494,7 @@ TEST(json_document)
 		"  ]\n"
 		"}\n");
 	check_jq(json, "[.entries[].samples] | add", "70");
-	check_jq(json, "[.. | numbers] | length", "27");
+	check_jq(json, "[.. | numbers] | length", "28");
 	free(json);
 	builder_free(b);
 }

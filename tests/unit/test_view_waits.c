@@ -350,7 +350,7 @@ TEST(the_document)
 		"  \"event\": \"wait-time\",\n"
 		"  \"stack_status\": {\"complete\": 55, \"frame_pointers\": 0, \"broken\": 0, "
 		"\"truncated\": 0, \"no_mapping\": 0, \"no_table\": 0, \"read_error\": 0, "
-		"\"hidden_caller\": 0, \"empty\": 6, \"used_frame_pointers\": 0},\n"
+		"\"hidden_caller\": 0, \"empty\": 6, \"used_frame_pointers\": 0, \"not_walked\": 0},\n"
 		"  \"entries\": [\n"
 		"    {\"wait_pct\": 50.0000, \"incl_pct\": 50.0000, \"wait_ns\": 500000000, "
 		"\"incl_wait_ns\": 500000000, \"run_ns\": 55000000, \"waits\": 50, "
