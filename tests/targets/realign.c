@@ -7,8 +7,13 @@
 
 enum { DEPTH = 20, CALLS = 20000, CALL_ROUNDS = 2 };
 
-/* What lies in memory, so that the alignment is needed. */
-#define TOUCH(block) __asm__ volatile("" : : "r"(block) : "memory")
+/* What lies in memory, so that the alignment is needed. Written to, since a page of the stack that was
+ * never touched cannot be copied by the kernel, nor what lies above it. */
+#define TOUCH(block)                                                                               \
+	do {                                                                                       \
+		(block)[0] = 1;                                                                    \
+		__asm__ volatile("" : : "r"(block) : "memory");                                    \
+	} while (0)
 
 APART static void aligned_leaf(unsigned size)
 {
