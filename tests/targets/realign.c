@@ -7,8 +7,8 @@
 
 enum { DEPTH = 20, CALLS = 20000, CALL_ROUNDS = 2 };
 
-/* What lies in memory, so that the alignment is needed. Written to, since a page of the stack that was
- * never touched cannot be copied by the kernel, nor what lies above it. */
+/* What lies in memory, so that the alignment is needed. Written to, since a page of the stack that
+ * was never touched cannot be copied by the kernel, nor what lies above it. */
 #define TOUCH(block)                                                                               \
 	do {                                                                                       \
 		(block)[0] = 1;                                                                    \
