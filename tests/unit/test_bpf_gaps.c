@@ -1,4 +1,6 @@
 /* The BPF programs where tables are missing, wait or change. */
+#include <gnu/libc-version.h>
+
 #include "tests/unit/bpf_sorter.h"
 
 /* ---- what is not published, or not any more */
@@ -83,13 +85,14 @@ TEST(tables_that_change_give_no_wrong_stack)
 	child_end(&child);
 }
 
-/* Code of which the reader has the table, and has not placed it. */
+/* Code of which the reader has the table, and has not placed it: libc's, which every stack leads
+ * through. Its qsort may be AddressSanitizer's. */
 TEST(tables_that_wait_are_asked_for)
 {
 	uint64_t work_ns = 300000000;
 	struct child child = child_fork(sorter, &work_ns);
 	struct rig *rig = rig_on(&child, rig_open(RIG_RING_BYTES));
-	struct bpf_code *libc = rig_code_of(rig, (const void *)qsort);
+	struct bpf_code *libc = rig_code_of(rig, (const void *)gnu_get_libc_version);
 	uint32_t complete = 0, copies = 0;
 
 	libc->page_count = 0;
@@ -101,13 +104,7 @@ TEST(tables_that_wait_are_asked_for)
 		struct unwind_stack stack;
 		__u64 pcs[RIG_PCS_MAX];
 
-		if (copy->record.type != BPF_RECORD_COPY) {
-			const struct bpf_sample *other = (const struct bpf_sample *)copy;
-
-			printf("# no copy: end %u, flags %u, %u frames from %#llx\n", other->end,
-			       other->flags, other->pc_count, other->pc_count ? other->pcs[0] : 0);
-			continue;
-		}
+		CHECK_EQ_U64(copy->record.type, BPF_RECORD_COPY);
 		CHECK_EQ_U64(copy->end, WALK_NO_TABLE);
 		CHECK_EQ_U64(copy->flags & WALK_USED_FRAME_POINTERS, 0);
 		copies++;
@@ -115,7 +112,6 @@ TEST(tables_that_wait_are_asked_for)
 		complete += stack.status == STACK_COMPLETE;
 	}
 	CHECK(copies >= 100);
-	CHECK(copies * 100 >= rig->record_count * 99);
 	CHECK(complete * 100 >= copies * 99);
 	rig_free(rig);
 	child_end(&child);
