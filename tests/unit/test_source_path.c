@@ -22,7 +22,7 @@ static void check_full(const char *path, const char *directory, const char *want
 }
 
 #define RUSTC_HASH "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860"
-#define REGISTRY "/home/ann/.cargo/registry/src/index.crates.io-6f17d22bba15001f"
+#define REGISTRY "/home/ann/.cargo/registry/src/crates.example-6f17d22bba15001f"
 
 TEST(rust_standard_library)
 {
