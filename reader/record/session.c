@@ -11,7 +11,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "bpf/shared.h"
 #include "reader/core/attribute.h"
 #include "reader/record/pump.h"
 #include "reader/record/symbol_worker.h"
@@ -276,15 +275,6 @@ static void *run_pump(void *argument)
 	return NULL;
 }
 
-/* How much of a stack the source copies at most. One that walks stacks itself has a bound of its
- * own for those that it cannot walk. */
-static uint32_t copy_bytes(const struct session *session)
-{
-	uint32_t wanted = session->config.source.stack_bytes;
-
-	return session->config.ops->set_code && wanted > BPF_COPY_BYTES ? BPF_COPY_BYTES : wanted;
-}
-
 /* Bit i: event i is of waits. */
 static uint32_t wait_events(const struct session *session)
 {
@@ -298,6 +288,18 @@ static uint32_t wait_events(const struct session *session)
 	return events;
 }
 
+/* The first event that samples CPU time by a clock, if there is one. */
+static void find_clock(const struct source_config *source, struct pump_config *pump)
+{
+	for (size_t i = 0; i < source->event_count; i++) {
+		if (source->events[i]->unit != EVENT_UNIT_SAMPLES)
+			continue;
+		pump->clock_event = (uint32_t)i;
+		pump->clock_frequency = source->frequency;
+		return;
+	}
+}
+
 int session_start(struct session *session, struct err *err)
 {
 	const struct session_config *config = &session->config;
@@ -306,7 +308,7 @@ int session_start(struct session *session, struct err *err)
 		.target = config->target,
 		.maps_come_by_exec = config->source.start_on_exec,
 		.frames_max = config->source.frames_max,
-		.copy_bytes = copy_bytes(session),
+		.copy_bytes = session->facts.copy_bytes,
 		.wait_events = wait_events(session),
 		.interval_ns = config->interval_ns,
 		.count_system_time = session->facts.user_time_only,
@@ -316,12 +318,7 @@ int session_start(struct session *session, struct err *err)
 	};
 	int result;
 
-	for (size_t i = config->source.event_count; i-- > 0;) {
-		if (config->source.events[i]->unit != EVENT_UNIT_SAMPLES)
-			continue;
-		pump.clock_event = (uint32_t)i;
-		pump.clock_frequency = config->source.frequency;
-	}
+	find_clock(&config->source, &pump);
 	session->pump = pump_new(&pump);
 	pump_prepare(session->pump);
 	session->started_ns = clock_now_ns();

@@ -116,8 +116,9 @@ static int prepare(struct bpf_loaded *loaded, const struct source_config *config
 	if (failed)
 		return failed;
 	loaded->skeleton->rodata->frames_max = frames ? frames : 1;
-	loaded->skeleton->rodata->copy_bytes =
+	loaded->copy_bytes =
 		config->stack_bytes < BPF_COPY_BYTES ? config->stack_bytes : BPF_COPY_BYTES;
+	loaded->skeleton->rodata->copy_bytes = loaded->copy_bytes;
 	loaded->ring_bytes =
 		power_of_two(config->buffer_bytes, BPF_RING_BYTES_MIN, BPF_RING_BYTES_MAX);
 	failed =

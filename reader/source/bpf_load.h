@@ -32,6 +32,7 @@ struct bpf_shared_memory {
 
 struct bpf_loaded {
 	struct profile_bpf *skeleton;
+	uint32_t copy_bytes; /* of a stack that the reader has to walk, at most */
 	struct bpf_control *control;
 	struct bpf_shared_memory arena, rules, code;
 	uint64_t arena_bytes, ring_bytes;

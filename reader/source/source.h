@@ -48,6 +48,7 @@ struct source_facts {
 	size_t note_count;
 	uint64_t buffer_bytes; /* what was really got */
 	uint32_t threads_opened;
+	uint32_t copy_bytes; /* how much of a stack it copies at most, for the pump to walk */
 };
 
 typedef void (*source_sink)(void *context, const struct event *event);

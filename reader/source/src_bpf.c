@@ -227,6 +227,7 @@ static void src_bpf_describe(const struct source *source, struct arena *arena,
 		.stacks = "unwind tables",
 		.buffer_bytes = bpf->loaded.ring_bytes,
 		.threads_opened = bpf->events.threads_opened,
+		.copy_bytes = bpf->loaded.copy_bytes,
 	};
 	perf_notes_copy(&bpf->notes, arena, ret_facts);
 }

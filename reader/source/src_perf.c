@@ -155,6 +155,7 @@ static void src_perf_describe(const struct source *source, struct arena *arena,
 		.stacks = perf->config.stack_bytes ? "unwind tables" : "frame pointers",
 		.user_time_only = !perf->set.plan.with_kernel,
 		.buffer_bytes = perf->set.cpus.got_bytes,
+		.copy_bytes = perf->config.stack_bytes,
 		.threads_opened = perf->set.threads_opened,
 	};
 	perf_notes_copy(&perf->set.notes, arena, ret_facts);
