@@ -172,8 +172,6 @@ static inline void nap_long(int in, int out)
 	live_wait_for_byte(in);
 }
 
-enum { SHORT_BURN_NS = 300000000 };
-
 enum { MANY_THREADS = 1000 };
 
 static inline void *sleeper_thread(void *argument)

@@ -7,41 +7,7 @@
 
 #include "tests/unit/bpf_live.h"
 #include "tests/unit/child.h"
-
-enum { BURN_NS = 600000000 };
-
-struct burnt {
-	uint32_t tid;
-	uint64_t cpu_ns;
-};
-
-static pthread_barrier_t gate;
-
-static void *burner(void *argument)
-{
-	struct burnt *burnt = argument;
-
-	pthread_barrier_wait(&gate);
-	burnt->tid = (uint32_t)live_tid();
-	burnt->cpu_ns = live_burn(burnt->cpu_ns);
-	return NULL;
-}
-
-static void start_one_before_one_after(int in, int out)
-{
-	struct burnt burnt[2] = {{.cpu_ns = BURN_NS}, {.cpu_ns = BURN_NS}};
-	pthread_t before, after;
-
-	pthread_barrier_init(&gate, NULL, 2);
-	pthread_create(&before, NULL, burner, &burnt[0]);
-	live_say(out, "r", 1);
-	live_wait_for_byte(in);
-	pthread_create(&after, NULL, burner, &burnt[1]);
-	pthread_join(before, NULL);
-	pthread_join(after, NULL);
-	live_say(out, burnt, sizeof(burnt));
-	live_wait_for_byte(in);
-}
+#include "tests/unit/live_children.h"
 
 TEST(threads_from_before_and_after_attach_with_whole_stacks)
 {
@@ -88,8 +54,6 @@ TEST(code_that_is_not_published_comes_as_copies)
 	CHECK_BETWEEN(tally.copies, (double)tally.live.samples * 0.98, tally.live.samples);
 	live_end(&live);
 }
-
-enum { RACERS = 60, RACER_NS = 15000000 };
 
 /* Starts threads while it is being opened; all burn when the test says so. */
 static void start_threads_all_the_time(int in, int out)
@@ -190,46 +154,6 @@ TEST(threads_without_a_descriptor_are_counted_and_told)
 	live_end(&live);
 }
 
-enum { PAGES = 2000, MANY_PAGES = 20000, PAGE_BYTES = 4096 };
-
-/* Sanitizers would touch pages of their own. */
-__attribute__((noinline, no_sanitize("address", "undefined"))) static void
-touch_pages(volatile char *pages, int count)
-{
-	for (int i = 0; i < count; i++)
-		pages[(size_t)i * PAGE_BYTES] = 1;
-}
-
-static void fault_pages(int in, int out, int count)
-{
-	struct rusage before, after;
-	uint64_t faults;
-	void *pages = mmap(NULL, (size_t)count * PAGE_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	/* A huge page would be one fault. */
-	madvise(pages, (size_t)count * PAGE_BYTES, MADV_NOHUGEPAGE);
-	live_say(out, "r", 1);
-	live_wait_for_byte(in);
-	getrusage(RUSAGE_SELF, &before);
-	touch_pages(pages, count);
-	getrusage(RUSAGE_SELF, &after);
-	faults =
-		(uint64_t)(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt);
-	live_say(out, &faults, sizeof(faults));
-	live_wait_for_byte(in);
-}
-
-static void fault_some(int in, int out)
-{
-	fault_pages(in, out, PAGES);
-}
-
-static void fault_many(int in, int out)
-{
-	fault_pages(in, out, MANY_PAGES);
-}
-
 TEST(events_recorded_together_are_told_apart)
 {
 	struct live live = live_start(fault_some);
@@ -312,24 +236,6 @@ TEST(wait_returns_when_the_ring_is_half_full)
 	CHECK_BETWEEN(live_clock_ns(CLOCK_MONOTONIC) - start, 20 * 4.9e6, 60e9);
 	source->ops->close(source);
 	live_end(&live);
-}
-
-static void fork_a_burner(int in, int out)
-{
-	struct burnt child;
-	pid_t pid;
-
-	live_say(out, "r", 1);
-	live_wait_for_byte(in);
-	pid = fork();
-	if (pid == 0) {
-		live_burn(SHORT_BURN_NS);
-		_exit(0);
-	}
-	waitpid(pid, NULL, 0);
-	child = (struct burnt){.tid = (uint32_t)pid};
-	live_say(out, &child, sizeof(child));
-	live_wait_for_byte(in);
 }
 
 TEST(a_fork_child_is_announced_and_not_sampled)

@@ -5,8 +5,7 @@
 
 #include "tests/unit/bpf_live.h"
 #include "tests/unit/child.h"
-
-static pthread_barrier_t gate;
+#include "tests/unit/live_children.h"
 
 enum { NAPS = 100, NAP_NS = 7000000 };
 

@@ -7,24 +7,9 @@
 
 #include "reader/source/event_text.h"
 #include "tests/lib/kit.h"
+#include "tests/unit/event_file.h"
 
 #define HEADER "rsprof-events 1\nevents cpu-clock page-faults\nfrequency 99\n"
-
-static const char *write_file(const char *text)
-{
-	static char path[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/events", kit_folder());
-	file = fopen(path, "w");
-	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
-	return path;
-}
-
-static const struct event_kind *kind_of(const char *name)
-{
-	return event_kind_by_name(name, strlen(name));
-}
 
 static struct source_config config_of(const char *path, const char *first, const char *second)
 {
