@@ -10,7 +10,7 @@ if ! has_source bpf; then
 	exit 0
 fi
 
-# complete_of_compiler NAME PERCENT OPTION… -- COMMAND…
+# compile NAME PERCENT OPTION… -- COMMAND…
 compile() {
 	local name=$1 percent=$2
 
