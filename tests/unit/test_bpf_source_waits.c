@@ -1,5 +1,6 @@
 /* The bpf source on live threads that wait. */
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -92,6 +93,16 @@ TEST(a_thread_asleep_at_the_beginning_waits_from_then_on)
 	live_end(&live);
 }
 
+/* Threads that were just created may not have got to their sleep yet. */
+static void wait_until_all_sleep(pid_t pid)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "while cat /proc/%d/task/*/stat | grep -q ') R '; do sleep 0.01; done", (int)pid);
+	CHECK(system(command) == 0);
+}
+
 TEST(a_thousand_threads_asleep_wait_a_thousand_times_the_wall_clock)
 {
 	struct live live = live_start(start_many_threads);
@@ -100,6 +111,7 @@ TEST(a_thousand_threads_asleep_wait_a_thousand_times_the_wall_clock)
 	struct bpf_tally tally = {.wait_index = 0, .live = {.target_pid = (uint32_t)live.pid}};
 	uint64_t start_ns, started_ns, wall_ns, wanted_ns;
 
+	wait_until_all_sleep(live.pid);
 	bpf_live_set_code(&live, source);
 	start_ns = live_clock_ns(CLOCK_MONOTONIC);
 	CHECK_EQ_I64(source->ops->start(source, NULL), 0);
