@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 
 #include <linux/bpf_perf_event.h>
+#include <linux/ptrace.h>
 #include <stdbool.h>
 
 #include <bpf/bpf_core_read.h>
@@ -17,7 +18,32 @@
  * not part of the name. */
 #define FROM_KERNEL __attribute__((preserve_access_index))
 
-struct mm_struct;
+/* What uprobes keep. A thread's return addresses that were redirected, innermost first. */
+struct return_instance {
+	unsigned long stack; /* where the address was */
+	unsigned long orig_ret_vaddr;
+	struct return_instance *next;
+} FROM_KERNEL;
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+	struct return_instance *ri_pool; /* done with, the last one first; since Linux 6.14 */
+	unsigned long xol_vaddr;	 /* copy of the instruction that is single-stepped */
+	unsigned long vaddr;		 /* the instruction */
+} FROM_KERNEL;
+
+/* The page of the process where the copies are, and what return addresses are redirected to. */
+struct xol_area {
+	unsigned long vaddr;
+} FROM_KERNEL;
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+} FROM_KERNEL;
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+} FROM_KERNEL;
 
 struct sched_entity {
 	__u64 sum_exec_runtime; /* CPU time in ns, up to the last switch away */
@@ -30,6 +56,9 @@ struct task_struct {
 	struct sched_entity se;
 	__u64 start_time;     /* CLOCK_MONOTONIC */
 	struct mm_struct *mm; /* NULL: a thread of the kernel, or one that is exiting */
+	struct uprobe_task *utask;
+	unsigned long sas_ss_sp; /* stack of its own for signal handlers */
+	unsigned long sas_ss_size;
 } FROM_KERNEL;
 
 struct perf_event {
@@ -58,6 +87,12 @@ enum {
 	KERNEL_TASK_RUNNING = 0,
 	KERNEL_TASK_DEAD = 0x80,
 	KERNEL_PAGE_BYTES = 4096,
+	KERNEL_E2BIG = 7,
+	KERNEL_EEXIST = 17,
+	/* UPROBE_XOL_SLOT_BYTES. */
+	KERNEL_STEP_BYTES = 128,
+	/* MAX_URETPROBE_DEPTH. */
+	KERNEL_RETURNS_MAX = 64,
 };
 
 /* What another CPU or the reader may change meanwhile, read once. */

@@ -1,10 +1,11 @@
-/* The kernel's part of a recording: samples, and waiting, with stacks walked by unwind tables.
+/* The kernel's part of a recording: samples, waiting and heap, with stacks walked by unwind tables.
  *
  *
  * FOR THE LOADER. Include bpf/shared.h, then "bpf/profile.skel.h": struct profile_bpf and
  * profile_bpf__open(), __load(), __destroy(). Do not call __attach().
  *
- * Programs (skel->progs), each with autoload on; switch off what is not wanted before the load:
+ * Programs (skel->progs), each with autoload on but those of the heap; switch off what is not
+ * wanted before the load:
  *
  *   on_event_0 … on_event_7   perf_event; number = index of the event in the recording. Attach by
  *                             bpf_program__attach_perf_event_opts() to each of its descriptors,
@@ -13,6 +14,11 @@
  *   on_exec                   tp_btf/sched_process_exec: always load it, and attach it before the
  *                             target's mappings are read for the first time
  *   on_switch                 tp_btf/sched_switch: waiting. bpf_program__attach_trace()
+ *   on_heap_call              uprobe, at functions of an allocator; the cookie is HEAP_COOKIE
+ *   on_heap_return            the same, at their return
+ *   on_heap_session           both, where the kernel has uprobe sessions: in place of the other
+ *                             two at functions whose return is wanted. Set the expected attach
+ *                             type of a session, or, for links of many, of the first two
  *
  * Constants (skel->rodata), before the load:
  *
@@ -21,6 +27,7 @@
  *   copy_bytes        what is copied of a stack that the reader has to walk: 0 (none) to
  *                     BPF_COPY_BYTES, which it is unless set
  *   value_is_period   bit i: the value of event i is ctx->sample_period; else 1
+ *   heap_gaps, heap_weights   see bpf/heap_maps.bpf.h
  *
  * Maps (skel->maps), before the load bpf_map__set_value_size(arena, 4 * (arena_mask + 1)) and
  * bpf_map__set_max_entries(ring, bytes), a power of two and of pages:
@@ -38,11 +45,16 @@
  *                  inherited an event and have one of their own, too. What they inherited is
  *                  ignored; where that was something, so is the event of their own in threads
  *                  that they start, which have both. Add the tid before the event is enabled
+ *   heap_threads   HASH, __u32 tid -> struct bpf_heap_thread
+ *   heap_sites     HASH, __u64 -> struct bpf_heap_site; set its size, and put the keys
+ *                  HEAP_SITE_UNTOLD and HEAP_SITE_FULL into it
+ *   heap_blocks    HASH, __u64 address -> struct bpf_heap_block; set its size
+ *   heap_rooms     ARRAY, HEAP_ROOMS_PER_CPU for each possible CPU; set its size
  *
  * Order: open, set sizes and constants, load; skel->bss->control.target_tgid; attach on_exec; read
  * control.exec_count, read mappings, place tables and rules, write list[(version + 1) & 1] with
  * that exec_count, then version + 1 (a release store); control.start_ns, then control.is_on = 1;
- * attach the rest. Until is_on, nothing but exec_count changes.
+ * attach the rest, control.heap_mode last. Until is_on, nothing but exec_count changes.
  *
  * Stack of a hash: a STACK record, or a COPY record with `stack` set, comes before the first WAIT
  * that names the hash; a later one for the same hash replaces what it meant. A WAIT whose stack
@@ -52,6 +64,7 @@
  * before it; of the first one it is control.start_ns, or the moment at which a new thread first
  * ran. A switch that the tracepoint did not tell (control.switches_missed) is made good at the
  * thread's next one by the CPU time that the kernel counts. */
+#include "bpf/heap.bpf.h"
 #include "bpf/wait.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -139,7 +152,7 @@ static __always_inline int on_event(struct bpf_perf_event_data *context, __u32 e
 		leaf_of_task(scratch, task);
 		flags = WALK_IN_KERNEL;
 	}
-	unwind(scratch, flags, !task->mm);
+	unwind(scratch, flags, !task->mm, NULL);
 	__sync_fetch_and_add(&control.sampled[event], 1);
 	if (tell_stack(scratch, &subject))
 		return READ_ONCE(control.is_checked) != 0;
@@ -204,5 +217,31 @@ int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task
 		enter(next, now);
 	__sync_fetch_and_add(&control.switches, 1);
 	__sync_fetch_and_add(&control.switch_spent_ns, bpf_ktime_get_ns() - now);
+	return 0;
+}
+
+/* Calls whose return is not asked for, or is seen by on_heap_return. */
+SEC("?uprobe")
+int on_heap_call(struct pt_regs *context)
+{
+	on_call(context);
+	return 0;
+}
+
+SEC("?uprobe")
+int on_heap_return(struct pt_regs *context)
+{
+	on_return(context);
+	return 0;
+}
+
+/* Both, on kernels with sessions. At a call the probed instruction is where the thread is. 1: it
+ * shall not be called at the return. */
+SEC("?uprobe")
+int on_heap_session(struct pt_regs *context)
+{
+	if (context->rip == bpf_get_func_ip(context))
+		return !on_call(context);
+	on_return(context);
 	return 0;
 }

@@ -31,7 +31,7 @@ static __always_inline bool tell(void *record, __u64 size)
 
 /* What a record with a stack is about. */
 struct subject {
-	__u32 type; /* BPF_RECORD_SAMPLE or _STACK */
+	__u32 type; /* BPF_RECORD_SAMPLE, _STACK or _HEAP_STACK */
 	__u32 tid;
 	__u64 time_ns;
 	__u64 value;
@@ -57,6 +57,22 @@ static __always_inline bool tell_walk(struct scratch *scratch, const struct subj
 		.pc_count = count,
 	};
 	return tell(sample, sizeof(*sample) + count * sizeof(__u64));
+}
+
+/* Return addresses that return probes have redirected: the reader cannot know what they were. */
+static __always_inline void restore_returns(struct bpf_copy *copy, __u64 from, __u64 size)
+{
+	struct return_instance *instance = first_return();
+	__u64 offset;
+	__u32 i;
+
+	for (i = 0; i < KERNEL_RETURNS_MAX && instance; i++) {
+		offset = BPF_CORE_READ(instance, stack) - from;
+		if (offset < size && size - offset >= sizeof(__u64))
+			BPF_CORE_READ_INTO((__u64 *)&copy->bytes[offset & (BPF_COPY_BYTES - 1)],
+					   instance, orig_ret_vaddr);
+		instance = BPF_CORE_READ(instance, next);
+	}
 }
 
 /* Registers and stack of the thread that runs, for the reader to walk. The stack is read page by
@@ -87,7 +103,10 @@ static __always_inline bool tell_copy(struct scratch *scratch, const struct subj
 	asm volatile("" : "+r"(size));
 	if (size > BPF_COPY_BYTES)
 		size = BPF_COPY_BYTES;
-	copy->record = (struct bpf_record){BPF_RECORD_COPY, subject->tid, subject->time_ns};
+	restore_returns(copy, from, size);
+	copy->record = (struct bpf_record){
+		subject->type == BPF_RECORD_HEAP_STACK ? BPF_RECORD_HEAP_COPY : BPF_RECORD_COPY,
+		subject->tid, subject->time_ns};
 	copy->value = subject->value;
 	copy->stack = subject->stack;
 	copy->event = subject->event;

@@ -3,6 +3,7 @@
 #define RSPROF_BPF_UNWIND_BPF_H
 
 #include "bpf/tables.bpf.h"
+#include "bpf/uprobe.bpf.h"
 
 static __always_inline __u64 mix(__u64 hash, __u64 value)
 {
@@ -230,6 +231,52 @@ static __always_inline bool find_place(struct scratch *scratch, __u64 address)
 	return walk->code.start <= address && address < walk->code.end;
 }
 
+/* Where the walk is at an address that uprobes put there: to the one that it stands for. */
+static __always_inline bool repair(struct scratch *scratch)
+{
+	struct walk *walk = &scratch->walk;
+	__u64 page = uprobes_page(), pc, slot;
+
+	if (!page || walk->rip - page >= KERNEL_PAGE_BYTES)
+		return false;
+	if (!walk->is_exact) {
+		pc = original_return(walk->rsp - 8);
+		if (!pc)
+			pc = noted_redirection(walk->rsp - 8);
+		if (pc)
+			walk->rip = pc;
+		return pc != 0;
+	}
+	pc = stepped_address(walk->rip);
+	if (!pc) {
+		slot = trampoline_slot(page, walk->rip - page, walk->rsp);
+		if (!slot)
+			return false;
+		pc = original_return(slot);
+		/* The system call begins with taking back what was pushed. */
+		if (!pc && walk->rip - page == TRAMPOLINE_AFTER_CALL) {
+			pc = original_return(walk->rsp - 8);
+			if (pc)
+				slot = walk->rsp - 8;
+		}
+		if (!pc && walk->rip - page >= TRAMPOLINE_AFTER_CALL) {
+			pc = finished_return(slot);
+			if (!pc && !read_word(slot, &pc))
+				return false;
+		}
+		if (!pc)
+			return false;
+		walk->rsp = slot + 8;
+	}
+	walk->rip = pc;
+	/* Copies begin there, too. */
+	if (walk->pc_count == 0) {
+		scratch->leaf.rip = pc;
+		scratch->leaf.general[EH_REGISTER_RSP] = walk->rsp;
+	}
+	return true;
+}
+
 /* One frame. A callback of bpf_loop: 1 ends the walk. */
 static long step(__u32 number, struct scratch **context)
 {
@@ -241,6 +288,12 @@ static long step(__u32 number, struct scratch **context)
 	__u32 end;
 	struct rule rule;
 
+	/* The page may be published as code that has no table. */
+	if (pc != 0 && (!is_mapped || walk->code.page_count == 0) && repair(scratch)) {
+		pc = walk->rip;
+		address = walk->is_exact ? pc : pc - 1;
+		is_mapped = find_place(scratch, address);
+	}
 	/* A guess that leads nowhere is no frame, and 0 is no address. */
 	if (!is_mapped && walk->is_guess) {
 		walk->end = WALK_NO_TABLE;
@@ -286,8 +339,9 @@ static long step(__u32 number, struct scratch **context)
 }
 
 /* Walks from scratch->leaf, where there is one. Sets all of scratch->walk; the frames are in the
- * scratch. */
-static __always_inline void unwind(struct scratch *scratch, __u8 flags, bool is_empty)
+ * scratch. generation: what the hash begins with, NULL: the version. */
+static __always_inline void unwind(struct scratch *scratch, __u8 flags, bool is_empty,
+				   const __u64 *generation)
 {
 	struct walk *walk = &scratch->walk;
 	struct bpf_code_lists *lists;
@@ -306,7 +360,7 @@ static __always_inline void unwind(struct scratch *scratch, __u8 flags, bool is_
 	walk->is_rbp_known = true;
 	walk->is_exact = true;
 	walk->version = READ_ONCE(control.version);
-	walk->hash = mix(0, walk->version);
+	walk->hash = mix(0, generation ? READ_ONCE(*generation) : walk->version);
 	walk->list = walk->version & 1;
 	lists = bpf_map_lookup_elem(&code, &zero);
 	/* The mappings of a program that is gone say nothing. */

@@ -145,7 +145,7 @@ static __always_inline void tell_waiting_stack(struct task_struct *task, __u64 n
 		return;
 	walk = &scratch->walk;
 	leaf_of_task(scratch, task);
-	unwind(scratch, WALK_IN_KERNEL, !task->mm);
+	unwind(scratch, WALK_IN_KERNEL, !task->mm, NULL);
 	if (walk->end == WALK_EMPTY) {
 		thread->end_flags = WALK_EMPTY | WALK_IN_KERNEL << 8;
 		return;

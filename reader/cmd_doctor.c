@@ -10,6 +10,7 @@
 #include "reader/cmd_doctor_unwind.h"
 #include "reader/core/module.h"
 #include "reader/source/bpf_check.h"
+#include "reader/target/probe_point.h"
 #include "reader/util/clock.h"
 #include "reader/util/own.h"
 
@@ -74,6 +75,8 @@ static void report_done(struct doctor_report *report)
 {
 	symbolizer_free(report->symbolizer);
 	module_table_free(report->modules);
+	allocator_list_done(&report->allocators);
+	allocator_finder_free(report->finder);
 	target_free(report->target);
 	str_done(&report->first_unreadable);
 }
@@ -129,6 +132,56 @@ static void look_at_executable(struct doctor_report *report, const struct target
 		report->frame_pointers = FRAME_POINTERS_UNKNOWN;
 }
 
+/* Where its functions could be probed. */
+static void look_at_layer(const struct allocator_list *list, uint32_t index,
+			  struct doctor_layer *ret_layer)
+{
+	struct probe_request requests[ALLOCATOR_FUNCTIONS_MAX];
+	struct probe_point points[ALLOCATOR_FUNCTIONS_MAX];
+	struct doctor_layer layer = {0};
+
+	for (size_t i = 0; i < list->functions.count; i++) {
+		const struct allocator_function *function = &list->functions.items[i];
+
+		if (function->layer == index && layer.function_count < ALLOCATOR_FUNCTIONS_MAX)
+			requests[layer.function_count++] = (struct probe_request){
+				.vaddr = function->vaddr, .size = function->size};
+	}
+	if (probe_points_find(list->layers.items[index].fd, requests, layer.function_count,
+			      points) < 0)
+		layer.emulated_count = -1;
+	else
+		for (size_t i = 0; i < layer.function_count; i++)
+			layer.emulated_count += points[i].is_emulated;
+	*ret_layer = layer;
+}
+
+/* Whose malloc serves it; NULL where none was found that could be probed. */
+static const char *allocator_of(const struct allocator_list *list)
+{
+	for (size_t i = 0; i < list->functions.count; i++) {
+		const struct allocator_function *function = &list->functions.items[i];
+
+		/* Those behind it are the kernel's. */
+		if (function->call < ALLOCATOR_FREE)
+			return list->layers.items[function->layer].kind;
+	}
+	return NULL;
+}
+
+static void look_at_allocators(struct doctor_report *report)
+{
+	struct allocator_list *list = &report->allocators;
+
+	report->finder = allocator_finder_new();
+	if (allocator_find(report->finder, report->target, list) < 0)
+		return;
+	report->allocator = allocator_of(list);
+	report->answers.heap = report->allocator ? OFFER_HEAP_FOUND : OFFER_HEAP_NONE;
+	for (uint32_t i = 0; i < list->layers.count && i < ALLOCATOR_LAYERS_MAX; i++)
+		look_at_layer(list, i, &report->layers[report->layer_count++]);
+}
+
 static void look_at_target(struct doctor_report *report)
 {
 	OWN(target_mappings_done) target_mappings mappings = {0};
@@ -138,13 +191,13 @@ static void look_at_target(struct doctor_report *report)
 		return;
 	report->has_mappings = true;
 	report->has_agent = traits_has_agent(&mappings);
-	report->allocator = traits_allocator(&mappings);
 	executable = traits_executable(report->target, &mappings);
 	if (executable)
 		look_at_executable(report, executable);
 	else
 		report->executable_missing = "it is not mapped";
 	count_files(report, &mappings);
+	look_at_allocators(report);
 }
 
 static enum offer_agent agent_of(const struct doctor_report *report)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "reader/symbol/symbol.h"
+#include "reader/target/allocator.h"
 #include "reader/target/offer.h"
 #include "reader/target/permit.h"
 #include "reader/target/target.h"
@@ -22,7 +23,14 @@ struct doctor_report {
 	/* Of the target. */
 	bool has_mappings;
 	bool has_agent;
-	const char *allocator; /* may be NULL */
+	const char *allocator;		 /* may be NULL */
+	struct allocator_finder *finder; /* owns the files of allocators */
+	struct allocator_list allocators;
+	struct doctor_layer {
+		size_t function_count;
+		int emulated_count;	/* -1: its code could not be read */
+	} layers[ALLOCATOR_LAYERS_MAX]; /* of allocators.layers */
+	size_t layer_count;
 	enum frame_pointers frame_pointers;
 	struct symbolizer *symbolizer; /* owns the strings in symbols */
 	struct module_table *modules;

@@ -54,6 +54,25 @@ static void print_json_machine(const struct permit *permit)
 	printf("]");
 }
 
+static void print_json_heap(const struct doctor_report *report)
+{
+	const struct allocator_list *list = &report->allocators;
+
+	printf(",\"heap\":{\"allocators\":[");
+	for (size_t i = 0; i < report->layer_count; i++) {
+		const struct doctor_layer *layer = &report->layers[i];
+
+		printf("%s{\"functions\":%zu", i ? "," : "", layer->function_count);
+		print_json_number("emulated", layer->emulated_count, -1);
+		print_json_text("kind", list->layers.items[i].kind);
+		print_json_text("object", list->layers.items[i].object);
+		printf("}");
+	}
+	printf("]");
+	print_json_text("missing", list->missing);
+	printf("}");
+}
+
 static void print_json_target(const struct doctor_report *report)
 {
 	const struct target *target = report->target;
@@ -73,6 +92,7 @@ static void print_json_target(const struct doctor_report *report)
 	print_json_number("dwarf_version", report->symbols.dwarf_version, 0);
 	print_json_text("frame_pointers", doctor_frame_pointers_text(report->frame_pointers));
 	print_json_text("allocator", report->allocator);
+	print_json_heap(report);
 	printf(",\"agent\":%s,\"files\":%zu,\"files_unreadable\":%zu",
 	       report->has_agent ? "true" : "false", report->file_count, report->unreadable_count);
 	printf(",\"other_mount_namespace\":%s,\"other_pid_namespace\":%s}",

@@ -94,7 +94,10 @@ static void print_target(const struct doctor_report *report)
 		add_symbols(report, &text);
 		if (frames)
 			str_addf(&text, ", %s", frames);
-		if (report->allocator)
+		if (report->allocator && (strcmp(report->allocator, "malloc") == 0 ||
+					  strcmp(report->allocator, "Rust") == 0))
+			str_add(&text, ", an allocator of its own");
+		else if (report->allocator)
 			str_addf(&text, ", %s malloc", report->allocator);
 		str_add(&text, report->has_agent ? ", agent" : ", no agent");
 	} else {
@@ -109,6 +112,34 @@ static void print_target(const struct doctor_report *report)
 		printf("%zu of %zu mapped files cannot be read, their code has no names: %s\n",
 		       report->unreadable_count, report->file_count,
 		       str_text(&report->first_unreadable));
+}
+
+/* "glibc malloc in libc.so.6" */
+static void name_layer(const struct allocator_layer *layer, struct str *text)
+{
+	bool is_libc = strcmp(layer->kind, "glibc") == 0 || strcmp(layer->kind, "musl") == 0;
+
+	str_addf(text, "%s%s in ", layer->kind, is_libc ? " malloc" : "");
+	str_add_scrubbed(text, layer->object);
+}
+
+static void print_allocators(const struct doctor_report *report)
+{
+	const struct allocator_list *list = &report->allocators;
+
+	for (size_t i = 0; i < report->layer_count; i++) {
+		const struct doctor_layer *layer = &report->layers[i];
+		OWN(str_done) struct str text = {0};
+
+		name_layer(&list->layers.items[i], &text);
+		printf("heap: %s, %zu functions", str_text(&text), layer->function_count);
+		if (layer->emulated_count >= 0)
+			printf(", %d of them probed at an instruction that the kernel emulates",
+			       layer->emulated_count);
+		printf("\n");
+	}
+	if (list->missing)
+		printf("heap: %s\n", list->missing);
 }
 
 static void print_offers(const struct doctor_report *report)
@@ -166,7 +197,7 @@ static void print_bpf_advice(const struct doctor_report *report)
 	}
 	if (report->target)
 		snprintf(pid, sizeof(pid), "%d", report->target->pid);
-	printf("For waiting, and for stacks unwound in the kernel%s:\n"
+	printf("For waiting, the heap by line, and stacks unwound in the kernel%s:\n"
 	       "  sudo rsprof -p %s  or, once: sudo setcap "
 	       "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_checkpoint_restore+ep "
 	       "$(command -v rsprof)\n",
@@ -178,6 +209,8 @@ void doctor_print_text(const struct doctor_report *report)
 	print_machine(&report->permit);
 	if (report->target)
 		print_target(report);
+	if (report->target)
+		print_allocators(report);
 	print_offers(report);
 	if (report->answers.perf != PERMIT_YES)
 		printf("%s\n%s\n", report->perf_err.sentence, report->perf_err.remedy);

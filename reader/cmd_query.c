@@ -160,9 +160,15 @@ const struct verb verb_query = {
 		"thread_id, addr, count), wait_samples(checkpoint_id, thread_id, addr, kind, waits, "
 		"wait_ns, run_ns), symbols(addr, file, line, function) and "
 		"heap_samples(addr, function, file, line, live_bytes, total_alloc_bytes, "
-		"total_free_bytes, total_allocs, total_frees). The hottest lines:\n\n"
+		"total_free_bytes, total_allocs, total_frees, live_blocks, temporary, reallocs, "
+		"growth_bytes, untracked_bytes, is_estimate). The hottest lines:\n\n"
 		"  rsprof query FILE 'SELECT file, line, SUM(count) FROM cpu_samples c\n"
-		"    JOIN symbols s ON c.addr = s.addr GROUP BY c.addr ORDER BY 3 DESC LIMIT 10'",
+		"    JOIN symbols s ON c.addr = s.addr GROUP BY c.addr ORDER BY 3 DESC LIMIT 10'\n\n"
+		"What was allocated and not freed; of untracked_bytes no free could be seen:\n\n"
+		"  rsprof query FILE 'SELECT function, file, line,\n"
+		"    total_alloc_bytes - total_free_bytes AS leaked, untracked_bytes\n"
+		"    FROM heap_samples WHERE total_allocs > total_frees\n"
+		"    ORDER BY leaked DESC LIMIT 20'",
 	.options = options,
 	.operand_complete = OPT_COMPLETE_FILE,
 	.run = run,

@@ -14,6 +14,7 @@
 #include "reader/util/fmt.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
+#include "reader/view/heap.h"
 #include "reader/view/view.h"
 #include "reader/view/window.h"
 
@@ -46,9 +47,9 @@ static const struct opt top_options[] = {
 	 .choices = "line|function|file|module|thread", .shown_default = "line",
 	 .help = "what a row is"},
 	{.name = "sort", .value_name = "KEY", .type = OPT_TEXT, .offset = MEMBER(sort),
-	 .shown_default = "cpu_pct, wait_pct", .help = "order by a key of the JSON output"},
+	 .shown_default = "cpu_pct, bytes, wait_pct", .help = "order by a key of the JSON output"},
 	{.name = "thread", .value_name = "NAME|TID", .type = OPT_TEXT, .offset = MEMBER(thread),
-	 .help = "only samples of this thread; shares stay those of all samples"},
+	 .help = "only samples of this thread; shares stay those of all samples (not top heap)"},
 	{.name = "event", .value_name = "NAME", .type = OPT_TEXT, .offset = MEMBER(event),
 	 .shown_default = "the CPU event", .help = "which of the recorded events (top cpu)"},
 	{.name = "include-internal", .type = OPT_FLAG, .offset = MEMBER(include_internal),
@@ -113,10 +114,8 @@ static int refuse_kind(const char *kind, const struct snapshot *snapshot, struct
 {
 	OWN(str_done) struct str events = {0}, file = {0};
 
-	if (!strcmp(kind, "wait"))
-		err_set(err, ERR_USAGE, -EINVAL, "This profile holds no waits.");
-	else
-		err_set(err, ERR_USAGE, -EINVAL, "This profile holds no %s samples.", kind);
+	err_set(err, ERR_USAGE, -EINVAL, "This profile holds no %s.",
+		strcmp(kind, "wait") ? "cpu samples" : "waits");
 	for (size_t i = 0; i < snapshot->event_count; i++) {
 		str_add(&events, i ? ", " : "");
 		str_add_scrubbed(&events, snapshot->events[i].name);
@@ -142,7 +141,7 @@ static int choose_event(const char *kind, const struct snapshot *snapshot,
 		request->event = wait;
 		return wait ? 0 : refuse_kind(kind, snapshot, err);
 	}
-	if (strcmp(kind, "cpu") || (!request->event && wait && !view_has_samples(snapshot)))
+	if (!request->event && wait && !view_has_samples(snapshot))
 		return refuse_kind(kind, snapshot, err);
 	if (!wait || !request->event || !is_name_of(request->event, wait))
 		return 0;
@@ -208,24 +207,76 @@ static struct view_print terminal(void)
 	return print;
 }
 
-static void print_view(const struct top_options *options, const struct view_request *request,
-		       const struct snapshot *snapshot, const struct view *view)
+static int show_samples(const char *kind, const struct top_options *options,
+			struct snapshot *snapshot, struct view_request *request, struct err *err)
 {
 	struct view_print print = terminal();
+	struct view *view;
+	int r = choose_event(kind, snapshot, request, err);
 
+	if (r < 0)
+		return r;
+	resolve_rest(snapshot);
+	r = view_build(snapshot, request, &view, err);
+	if (r < 0)
+		return r;
 	if (options->json)
 		view_print_json(stdout, snapshot, view);
 	else if (options->csv)
 		view_print_csv(stdout, view);
 	else
 		view_print_text(stdout, snapshot, view, request, &print);
+	view_free(view);
+	return 0;
+}
+
+static int show_heap(const struct top_options *options, struct snapshot *snapshot,
+		     const struct view_request *request, struct err *err)
+{
+	struct view_print print = terminal();
+	struct heap_view *view;
+	int r;
+
+	if (heap_view_is_there(snapshot))
+		resolve_rest(snapshot);
+	r = heap_view_build(snapshot, request, &view, err);
+	if (r < 0)
+		return r;
+	if (options->json)
+		heap_view_print_json(stdout, snapshot, view);
+	else if (options->csv)
+		heap_view_print_csv(stdout, view);
+	else
+		heap_view_print_text(stdout, snapshot, view, request, &print);
+	heap_view_free(view);
+	return 0;
+}
+
+/* What cannot be right whatever the profile holds. */
+static int check_options(const char *kind, const struct top_options *options, struct err *err)
+{
+	if (options->event && strcmp(kind, "cpu")) {
+		if (!strcmp(kind, "wait"))
+			err_set(err, ERR_USAGE, -EINVAL,
+				"top wait has but one event and takes no --event.");
+		else
+			err_set(err, ERR_USAGE, -EINVAL,
+				"top heap ranks no events and takes no --event.");
+		err_remedy(err, "Leave it out; type: rsprof top %s FILE", kind);
+		return -EINVAL;
+	}
+	if (options->json && options->csv) {
+		err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
+		err_remedy(err, "Use one of them.");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int run(int argc, char **argv, struct err *err)
 {
 	struct top_options options = {.top = 20};
 	struct snapshot *snapshot = NULL;
-	struct view *view = NULL;
 	struct view_request request;
 	bool help = false;
 	int operands = 0, r;
@@ -238,18 +289,10 @@ static int run(int argc, char **argv, struct err *err)
 		return 0;
 	}
 	r = check_operands(operands, argv + 1, err);
+	if (r == 0)
+		r = check_options(argv[1], &options, err);
 	if (r < 0)
 		return r;
-	if (!strcmp(argv[1], "wait") && options.event) {
-		err_set(err, ERR_USAGE, -EINVAL, "top wait has but one event and takes no --event.");
-		err_remedy(err, "Leave it out; type: rsprof top wait FILE");
-		return -EINVAL;
-	}
-	if (options.json && options.csv) {
-		err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
-		err_remedy(err, "Use one of them.");
-		return -EINVAL;
-	}
 	request = (struct view_request){
 		.group = group_by_name(options.by),
 		.event = options.event,
@@ -264,14 +307,10 @@ static int run(int argc, char **argv, struct err *err)
 	r = open_snapshot(argv[2], &options, &snapshot, err);
 	if (r < 0)
 		return r;
-	r = choose_event(argv[1], snapshot, &request, err);
-	if (r == 0) {
-		resolve_rest(snapshot);
-		r = view_build(snapshot, &request, &view, err);
-	}
-	if (r == 0)
-		print_view(&options, &request, snapshot, view);
-	view_free(view);
+	if (!strcmp(argv[1], "heap"))
+		r = show_heap(&options, snapshot, &request, err);
+	else
+		r = show_samples(argv[1], &options, snapshot, &request, err);
 	snapshot_free(snapshot);
 	return r;
 }
@@ -292,7 +331,14 @@ const struct verb verb_top = {
 		"top wait shows the lines in which threads waited the longest, over all threads: how "
 		"long, how often, and for what (lock, sleep, io, poll, fault, child, the run queue of "
 		"a CPU that was busy, other). Its shares are of all the time waited, so that threads "
-		"that idle by design come first; --thread and --filter pick others.",
+		"that idle by design come first; --thread and --filter pick others.\n"
+		"\n"
+		"top heap shows the lines that hold memory at the end of the time that is read: what is "
+		"live, its peak at a look within that time (about one a second), what was allocated in "
+		"it, how often, and how much of that was temporary: freed before the same thread "
+		"allocated again. Bytes are those that were asked for. ~ marks estimates, which a "
+		"recording steps down to where counting each block cost too much; what was allocated "
+		"before it began is not known and told apart. The heap is not kept by thread.",
 	.options = top_options,
 	.operand_complete = OPT_COMPLETE_FILE,
 	.run = run,

@@ -19,6 +19,7 @@
 #include "reader/util/mem.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
+#include "reader/view/heap.h"
 #include "reader/view/view.h"
 
 #define PROGRESS_NS NS_PER_S
@@ -39,7 +40,7 @@ struct loop {
 static void print_progress(struct loop *loop)
 {
 	struct session_progress progress;
-	char elapsed[FMT_MAX], whole[FMT_MAX], samples[FMT_MAX], lost[FMT_MAX];
+	char elapsed[FMT_MAX], whole[FMT_MAX], samples[FMT_MAX], lost[FMT_MAX], heap[FMT_MAX];
 	uint64_t duration = loop->run->options->duration_ns;
 	struct str line = {0};
 
@@ -55,6 +56,8 @@ static void print_progress(struct loop *loop)
 	if (progress.judged)
 		str_addf(&line, "  %.1f %% complete",
 			 100.0 * (double)progress.complete / (double)progress.judged);
+	if (progress.is_heap_live)
+		str_addf(&line, "  heap %s live", fmt_bytes(heap, progress.heap_live_bytes));
 	str_addf(&line, "  lost %s  %s ", fmt_count(lost, progress.lost),
 		 loop->is_utf8 ? "→" : "->");
 	str_add_scrubbed(&line, loop->output);
@@ -69,6 +72,22 @@ static void end_progress(struct loop *loop)
 {
 	if (loop->is_terminal && loop->has_printed)
 		fputc('\n', stderr);
+}
+
+/* How the heap is counted from now on. Steps of waits go down and up again: the summary has them.
+ */
+static void print_steps(struct loop *loop)
+{
+	struct delta_step step;
+
+	while (session_next_step(loop->session, &step)) {
+		if (strcmp(step.signal, "heap"))
+			continue;
+		fprintf(stderr, "%srsprof: heap (%s): %s\n",
+			loop->is_terminal && loop->has_printed ? "\r\033[K" : "", step.mode,
+			step.reason);
+		loop->has_printed = false;
+	}
 }
 
 /* Whatever ends the recording. A process without a pidfd is looked at each second. */
@@ -87,6 +106,7 @@ static void wait_for_end(struct loop *loop)
 
 		if (duration && now - loop->start_ns >= duration)
 			return;
+		print_steps(loop);
 		if (!loop->has_printed ||
 		    now - loop->printed_ns >= (loop->is_terminal ? PROGRESS_NS : PROGRESS_PLAIN_NS))
 			print_progress(loop);
@@ -142,6 +162,44 @@ static int print_top(FILE *to, const struct snapshot *snapshot, const char *even
 	return 0;
 }
 
+/* Likewise, of `rsprof top heap`; nothing where nothing was allocated. */
+static int print_top_heap(FILE *to, const struct snapshot *snapshot, struct err *err)
+{
+	struct view_request request = {.top = SUMMARY_ROWS};
+	struct view_print print = {0};
+	struct heap_view *view;
+	int result = heap_view_build(snapshot, &request, &view, err);
+
+	if (result < 0)
+		return result;
+	if (view->location_count) {
+		heap_view_print_text(to, snapshot, view, &request, &print);
+		fputc('\n', to);
+	}
+	heap_view_free(view);
+	return 0;
+}
+
+/* What the heap's probes did to the target. */
+static void print_probe_cost(FILE *to, const struct snapshot *snapshot, bool is_utf8)
+{
+	const char *share = snapshot_meta_get(snapshot, "heap_cost_pct");
+	const struct snapshot_heap_poll *last;
+	char hits[FMT_MAX];
+
+	if (!snapshot->heap_poll_count)
+		return;
+	last = &snapshot->heap_polls[snapshot->heap_poll_count - 1];
+	if (!last->state.hits || !last->state.cost_ns)
+		return;
+	fprintf(to, "heap probes: %s hits x %.1f %s", fmt_count(hits, last->state.hits),
+		(double)last->state.cost_ns / (double)last->state.hits / 1000,
+		is_utf8 ? "µs" : "us");
+	if (share)
+		fprintf(to, " = %.1f %% of the target's CPU time", strtod(share, NULL));
+	fputs(" (estimate)\n", to);
+}
+
 /* From the finished file, as `rsprof top` reads it: the two cannot disagree. */
 static int print_summary(const struct loop *loop, struct err *err)
 {
@@ -166,6 +224,11 @@ static int print_summary(const struct loop *loop, struct err *err)
 		result = print_top(to, snapshot, NULL, false, err);
 	if (result == 0 && wait)
 		result = print_top(to, snapshot, wait, has_samples, err);
+	if (result == 0 && heap_view_is_there(snapshot)) {
+		result = print_top_heap(to, snapshot, err);
+		if (result == 0)
+			print_probe_cost(to, snapshot, loop->is_utf8);
+	}
 	if (result == 0) {
 		print_own_cost(to, clock_now_ns() - loop->began_ns);
 		fprintf(to, "saved: %s\nnext: rsprof top %s %s\n", loop->output,
@@ -174,6 +237,12 @@ static int print_summary(const struct loop *loop, struct err *err)
 	snapshot_free(snapshot);
 	store_reader_close(reader);
 	return result;
+}
+
+static void print_line(const struct str *line)
+{
+	if (line->length)
+		fprintf(stderr, "rsprof: %s\n", str_text(line));
 }
 
 static void print_notes(const struct session *session)
@@ -185,15 +254,19 @@ static void print_notes(const struct session *session)
 }
 
 /* What a replay is taken from was typed a moment ago. */
-static void print_choice(const struct source_choice *choice)
+static void print_choice(const struct source_choice *choice, const struct session *session,
+			 enum heap_mode wanted_heap)
 {
-	struct str line = {0};
+	const struct source_facts *facts = session_source_facts(session);
+	OWN(str_done) struct str line = {0};
 
 	if (choice->ops == &source_replay)
 		return;
-	record_source_describe(choice, &line);
-	fprintf(stderr, "rsprof: %s\n", str_text(&line));
-	str_done(&line);
+	record_source_describe(choice, facts, &line);
+	print_line(&line);
+	str_clear(&line);
+	record_source_describe_totals(choice, facts, wanted_heap, &line);
+	print_line(&line);
 }
 
 /* By the chosen source, or by the next where that one turns out not to work. */
@@ -206,11 +279,13 @@ static int open_session(struct session_config *config, struct source_choice *cho
 		config->ops = choice->ops;
 		config->source_reason = choice->reason;
 		config->wait_reason = choice->wait_reason;
+		config->heap_reason = choice->heap_reason;
+		config->is_heap_required = choice->is_heap_asked;
 		memcpy(config->source.events, choice->events, sizeof(choice->events));
 		config->source.event_count = choice->event_count;
 		result = session_open(config, ret_session, err);
 		if (result == 0) {
-			print_choice(choice);
+			print_choice(choice, *ret_session, config->source.heap);
 			return 0;
 		}
 		if (!record_source_fall_back(choice, err))
@@ -246,6 +321,7 @@ static int run_session(struct loop *loop, bool append, struct err *err)
 	}
 	wait_for_end(loop);
 	elapsed = clock_now_ns() - loop->start_ns;
+	print_steps(loop);
 	print_progress(loop);
 	end_progress(loop);
 	if (loop->target_ended) {
@@ -299,6 +375,8 @@ int record(const struct record_run *run, struct err *err)
 	int result;
 
 	result = record_pick_events(options, &config.source, err);
+	if (result == 0)
+		result = record_pick_heap(options, &config.source, err);
 	if (result == 0)
 		result = record_source_pick(options, run->target, &config.source, &choice, err);
 	if (result < 0)

@@ -22,7 +22,11 @@ const struct record_options record_defaults = {
 	.stack_bytes = 16 * 1024,
 	.unwind_bytes = 32 * 1024 * 1024,
 	.overhead_max_pct = 5,
+	.heap_sample_bytes = 512 * 1024,
+	.heap_blocks = 1024 * 1024,
+	.heap_stacks = 64 * 1024,
 	.source = "auto",
+	.heap = "auto",
 };
 
 /* The kernel's records are shorter than 64 KiB and hold the registers too. */
@@ -31,6 +35,15 @@ const struct record_options record_defaults = {
 /* The kernel's verifier allows offsets into a map's value below 512 MiB (BPF_MAX_VAR_OFF). */
 #define UNWIND_MEMORY_MIN (1024 * 1024)
 #define UNWIND_MEMORY_MAX (512 * 1024 * 1024)
+
+/* A sampled block of one byte stands for so many: bpf/shared.h has room for that (HEAP_ONE). */
+#define HEAP_SAMPLE_MIN 1024
+#define HEAP_SAMPLE_MAX (4 * 1024 * 1024)
+/* A block takes the kernel some 100 bytes, a stack some 200. */
+#define HEAP_BLOCKS_MIN 1024
+#define HEAP_BLOCKS_MAX (64 * 1024 * 1024)
+#define HEAP_STACKS_MIN 64
+#define HEAP_STACKS_MAX (1024 * 1024)
 
 #define AT(member) offsetof(struct record_options, member)
 
@@ -157,6 +170,54 @@ const struct record_options record_defaults = {
 		 "memory for unwind tables in the kernel (bpf)",                                   \
 		 OPT_COMPLETE_NONE},                                                               \
 		{0,                                                                                \
+		 "heap",                                                                           \
+		 "MODE",                                                                           \
+		 OPT_CHOICE,                                                                       \
+		 AT(heap),                                                                         \
+		 0,                                                                                \
+		 0,                                                                                \
+		 "auto|exact|sampled|trace|off",                                                   \
+		 NULL,                                                                             \
+		 "auto",                                                                           \
+		 "heap by line: every block, a sample by bytes, or none",                          \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
+		 "heap-sample",                                                                    \
+		 "SIZE",                                                                           \
+		 OPT_SIZE,                                                                         \
+		 AT(heap_sample_bytes),                                                            \
+		 HEAP_SAMPLE_MIN,                                                                  \
+		 HEAP_SAMPLE_MAX,                                                                  \
+		 NULL,                                                                             \
+		 NULL,                                                                             \
+		 "512KiB",                                                                         \
+		 "bytes between two samples of the heap, 1KiB to 4MiB",                            \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
+		 "heap-blocks",                                                                    \
+		 "N",                                                                              \
+		 OPT_COUNT,                                                                        \
+		 AT(heap_blocks),                                                                  \
+		 HEAP_BLOCKS_MIN,                                                                  \
+		 HEAP_BLOCKS_MAX,                                                                  \
+		 NULL,                                                                             \
+		 NULL,                                                                             \
+		 "1048576",                                                                        \
+		 "live blocks that are tracked at a time (bpf)",                                   \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
+		 "heap-stacks",                                                                    \
+		 "N",                                                                              \
+		 OPT_COUNT,                                                                        \
+		 AT(heap_stacks),                                                                  \
+		 HEAP_STACKS_MIN,                                                                  \
+		 HEAP_STACKS_MAX,                                                                  \
+		 NULL,                                                                             \
+		 NULL,                                                                             \
+		 "65536",                                                                          \
+		 "distinct stacks that allocate (bpf)",                                            \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
 		 "max-overhead",                                                                   \
 		 "PCT",                                                                            \
 		 OPT_COUNT,                                                                        \
@@ -166,7 +227,7 @@ const struct record_options record_defaults = {
 		 NULL,                                                                             \
 		 NULL,                                                                             \
 		 "5",                                                                              \
-		 "waits by BPF: above this cost they step down, and say so",                       \
+		 "heap and waits by BPF: above this cost they step down, and say so",              \
 		 OPT_COMPLETE_NONE},                                                               \
 		{0,                                                                                \
 		 "require-debug-info",                                                             \
@@ -287,6 +348,37 @@ int record_pick_events(const struct record_options *options, struct source_confi
 		}
 	}
 	return 0;
+}
+
+int record_pick_heap(const struct record_options *options, struct source_config *config,
+		     struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum heap_mode mode;
+		bool is_asked, is_forced;
+	} wishes[] = {
+		{"auto", HEAP_MODE_EXACT, false, false},
+		{"exact", HEAP_MODE_EXACT, true, true},
+		{"sampled", HEAP_MODE_SAMPLED, true, false},
+		{"off", HEAP_MODE_OFF, true, false},
+	};
+
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(*wishes); i++) {
+		if (strcmp(options->heap, wishes[i].name))
+			continue;
+		config->heap = wishes[i].mode;
+		config->heap_is_asked = wishes[i].is_asked;
+		config->heap_is_forced = wishes[i].is_forced;
+		config->heap_sample_bytes = (uint32_t)options->heap_sample_bytes;
+		config->heap_blocks_max = (uint32_t)options->heap_blocks;
+		config->heap_stacks_max = (uint32_t)options->heap_stacks;
+		return 0;
+	}
+	err_set(err, ERR_PERMISSION, -EOPNOTSUPP,
+		"Tracing every allocation needs the agent, which this version does not have.");
+	err_remedy(err, "Count them all instead: --heap exact");
+	return -EOPNOTSUPP;
 }
 
 /* A process may be called anything; a file name is plainer. */

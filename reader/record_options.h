@@ -17,8 +17,9 @@ struct record_options {
 	uint64_t interval_ns, duration_ns; /* duration 0: until it ends */
 	uint64_t cpu_freq, frames, buffer_bytes, stack_bytes, unwind_bytes;
 	uint64_t overhead_max_pct;
+	uint64_t heap_sample_bytes, heap_blocks, heap_stacks;
 	struct opt_list events;
-	const char *source;
+	const char *source, *heap;
 	const char *save_events, *replay;
 	bool require_debug_info, quiet, append;
 };
@@ -30,6 +31,10 @@ extern const struct opt attach_options[], run_options[];
  * taken then decides (record_source.h). */
 int record_pick_events(const struct record_options *options, struct source_config *config,
 		       struct err *err);
+
+/* What --heap asks for. ERR_PERMISSION for what only the agent could do. */
+int record_pick_heap(const struct record_options *options, struct source_config *config,
+		     struct err *err);
 
 /* The file to write: -o, or rsprof.NAME.TIME.db in $RSPROF_OUTPUT_DIR or here; with --append the
  * newest profile of that process name, if there is one. A new string, for the caller to free. */

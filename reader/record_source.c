@@ -10,6 +10,7 @@
 
 static const char WAIT_TIME[] = "wait-time";
 static const char CPU_CLOCK[] = "cpu-clock";
+static const char NOT_TOLD[] = "the source counts no allocations";
 
 static const struct event_kind *kind_named(const char *name)
 {
@@ -80,6 +81,17 @@ static void explain_wait(struct source_choice *choice)
 	snprintf(choice->wait_reason, sizeof(choice->wait_reason), "%s", reason);
 }
 
+static void explain_heap(struct source_choice *choice, enum heap_mode wanted)
+{
+	const char *reason = "";
+
+	if (wanted == HEAP_MODE_OFF)
+		reason = "asked for by --heap off";
+	else if (choice->ops == &source_perf)
+		reason = choice->is_forced ? "perf counts no allocations" : choice->reason;
+	snprintf(choice->heap_reason, sizeof(choice->heap_reason), "%s", reason);
+}
+
 static int refuse_unknown(const char *source, struct err *err)
 {
 	err_set(err, ERR_PERMISSION, -EOPNOTSUPP, "This version of rsprof has no source \"%s\".",
@@ -96,14 +108,22 @@ static int refuse_wait_by_perf(struct err *err)
 	return -EOPNOTSUPP;
 }
 
-static int refuse_wait_without_bpf(const struct source_verdict *bpf, struct err *err)
+static int refuse_heap_by_perf(struct err *err)
+{
+	err_set(err, ERR_PERMISSION, -EOPNOTSUPP,
+		"Counting the heap needs the source bpf: perf counts no allocations.");
+	err_remedy(err, "Use --source bpf, or leave --heap out.");
+	return -EOPNOTSUPP;
+}
+
+/* what: "The event wait-time". */
+static int refuse_without_bpf(const char *what, const struct source_verdict *bpf, struct err *err)
 {
 	struct str missing = {0};
 
 	add_missing(&missing, bpf);
-	err_set(err, ERR_PERMISSION, -EPERM,
-		"The event wait-time needs the source bpf, which cannot be used: %s.",
-		str_text(&missing));
+	err_set(err, ERR_PERMISSION, -EPERM, "%s needs the source bpf, which cannot be used: %s.",
+		what, str_text(&missing));
 	err_remedy(err, "%s", bpf->err.remedy);
 	str_done(&missing);
 	return -EPERM;
@@ -137,7 +157,9 @@ static int choose_forced(const struct source_wish *wish, const struct source_ver
 	if (strcmp(wish->source, "perf"))
 		return refuse_unknown(wish->source, err);
 	choice->ops = &source_perf;
-	return has_wait(wish->events, wish->event_count) ? refuse_wait_by_perf(err) : 0;
+	if (has_wait(wish->events, wish->event_count))
+		return refuse_wait_by_perf(err);
+	return wish->is_heap_asked ? refuse_heap_by_perf(err) : 0;
 }
 
 static int choose_best(const struct source_wish *wish, const struct source_verdict *bpf,
@@ -155,7 +177,9 @@ static int choose_best(const struct source_wish *wish, const struct source_verdi
 		return -ESRCH;
 	}
 	if (has_wait(wish->events, wish->event_count))
-		return refuse_wait_without_bpf(bpf, err);
+		return refuse_without_bpf("The event wait-time", bpf, err);
+	if (wish->is_heap_asked)
+		return refuse_without_bpf("Counting the heap", bpf, err);
 	add_missing(&missing, bpf);
 	take_perf(choice, &missing);
 	str_done(&missing);
@@ -171,31 +195,42 @@ int record_source_choose(const struct source_wish *wish, const struct source_ver
 
 	if (result < 0)
 		return result;
+	choice.is_heap_asked = wish->is_heap_asked;
 	take_events(&choice, wish);
 	explain_wait(&choice);
+	explain_heap(&choice, wish->heap);
 	*ret_choice = choice;
 	return 0;
 }
 
-static void pick_replay(const struct source_config *asked, struct source_choice *choice)
+static void pick_replay(const struct source_config *asked, bool is_heap_asked,
+			struct source_choice *choice)
 {
-	*choice = (struct source_choice){.ops = &source_replay, .is_forced = true};
+	*choice = (struct source_choice){
+		.ops = &source_replay, .is_forced = true, .is_heap_asked = is_heap_asked};
 	memcpy(choice->events, asked->events, sizeof(choice->events));
 	choice->event_count = asked->event_count;
 	choice->has_asked_events = true;
 	snprintf(choice->reason, sizeof(choice->reason), "asked for by --replay");
 	explain_wait(choice);
+	explain_heap(choice, asked->heap);
 }
 
 int record_source_pick(const struct record_options *options, const struct target *target,
 		       const struct source_config *asked, struct source_choice *ret_choice,
 		       struct err *err)
 {
-	struct source_wish wish = {options->source, asked->events, asked->event_count};
+	struct source_wish wish = {
+		.source = options->source,
+		.events = asked->events,
+		.event_count = asked->event_count,
+		.heap = asked->heap,
+		.is_heap_asked = asked->heap != HEAP_MODE_OFF && strcmp(options->heap, "auto"),
+	};
 	struct source_verdict bpf = {0};
 
 	if (options->replay) {
-		pick_replay(asked, ret_choice);
+		pick_replay(asked, wish.is_heap_asked, ret_choice);
 		return 0;
 	}
 	if (strcmp(options->source, "auto") == 0 || strcmp(options->source, "bpf") == 0) {
@@ -219,6 +254,8 @@ bool record_source_fall_back(struct source_choice *choice, const struct err *why
 		return false;
 	if (why->kind != ERR_PERMISSION && why->kind != ERR_GENERAL)
 		return false;
+	if (choice->is_heap_asked)
+		return false;
 	if (choice->has_asked_events) {
 		if (has_wait(choice->events, choice->event_count))
 			return false;
@@ -231,6 +268,9 @@ bool record_source_fall_back(struct source_choice *choice, const struct err *why
 	if (!wish.event_count)
 		take_events(choice, &wish);
 	explain_wait(choice);
+	/* Where it is not wanted, that is the reason. */
+	if (!choice->heap_reason[0])
+		snprintf(choice->heap_reason, sizeof(choice->heap_reason), "%s", choice->reason);
 	return true;
 }
 
@@ -253,7 +293,8 @@ static void add_signals(const struct source_choice *choice, struct str *line)
 		str_addf(line, "%s%s", i == 0 ? "" : i + 1 == count ? " and " : ", ", names[i]);
 }
 
-void record_source_describe(const struct source_choice *choice, struct str *line)
+void record_source_describe(const struct source_choice *choice, const struct source_facts *facts,
+			    struct str *line)
 {
 	add_signals(choice, line);
 	str_addf(line, " by %s", choice->ops->name);
@@ -261,4 +302,21 @@ void record_source_describe(const struct source_choice *choice, struct str *line
 		str_addf(line, " (%s)", choice->reason);
 	if (!choice->has_asked_events && !has_wait(choice->events, choice->event_count))
 		str_add(line, "; waiting is not recorded");
+	if (facts->heap != HEAP_MODE_OFF)
+		str_addf(line, ", heap by %s (%s)", choice->ops->name,
+			 heap_mode_names[facts->heap]);
+}
+
+void record_source_describe_totals(const struct source_choice *choice,
+				   const struct source_facts *facts, enum heap_mode wanted,
+				   struct str *line)
+{
+	const char *reason = choice->heap_reason;
+
+	if (wanted == HEAP_MODE_OFF || facts->heap != HEAP_MODE_OFF)
+		return;
+	if (!*reason)
+		reason = facts->heap_reason ? facts->heap_reason : NOT_TOLD;
+	str_add(line, "heap: totals from /proc only: ");
+	add_sentence(line, reason);
 }

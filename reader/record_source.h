@@ -17,7 +17,9 @@
 struct source_wish {
 	const char *source; /* as --source has it: "auto", "bpf" … */
 	const struct event_kind *const *events;
-	size_t event_count; /* 0: --event was not given */
+	size_t event_count;  /* 0: --event was not given */
+	enum heap_mode heap; /* off: not wanted */
+	bool is_heap_asked;  /* for by --heap: totals will not do */
 };
 
 /* Whether a source may be used, as far as that is known before it is opened. */
@@ -35,13 +37,15 @@ struct source_choice {
 	size_t event_count;
 	bool is_forced;			     /* by --source */
 	bool has_asked_events;		     /* by --event: exactly these */
+	bool is_heap_asked;		     /* for by --heap: it has to be counted */
 	char reason[SOURCE_REASON_MAX];	     /* why this source and no better one */
 	char wait_reason[SOURCE_REASON_MAX]; /* why waits are recorded, or why not */
+	char heap_reason[SOURCE_REASON_MAX]; /* why the heap is not; "": the source tells */
 };
 
-/* ERR_PERMISSION where a source or an event was asked for that cannot be had, with what would
- * allow it. Perf's own verdict is not asked for: nothing comes after perf, and opening it says
- * best what is refused. */
+/* ERR_PERMISSION where a source, an event or a heap was asked for that cannot be had, with what
+ * would allow it. Perf's own verdict is not asked for: nothing comes after perf, and opening it
+ * says best what is refused. */
 int record_source_choose(const struct source_wish *wish, const struct source_verdict *bpf,
 			 struct source_choice *ret_choice, struct err *err);
 
@@ -56,7 +60,13 @@ int record_source_pick(const struct record_options *options, const struct target
  * the failure has nothing to do with the source. */
 bool record_source_fall_back(struct source_choice *choice, const struct err *why);
 
-/* "cpu by perf (bpf: needs CAP_BPF); waiting is not recorded" */
-void record_source_describe(const struct source_choice *choice, struct str *line);
+/* "cpu by perf (bpf: needs CAP_BPF); waiting is not recorded", "cpu and wait by bpf, heap by bpf
+ * (exact)"; facts of the source, opened. */
+void record_source_describe(const struct source_choice *choice, const struct source_facts *facts,
+			    struct str *line);
+/* "heap: totals from /proc only: needs CAP_BPF"; nothing where it is counted, or not wanted. */
+void record_source_describe_totals(const struct source_choice *choice,
+				   const struct source_facts *facts, enum heap_mode wanted,
+				   struct str *line);
 
 #endif

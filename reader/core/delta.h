@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reader/core/heap.h"
 #include "reader/core/loss.h"
 #include "reader/core/module.h"
 #include "reader/core/stack_table.h"
@@ -29,6 +30,12 @@ struct delta_row {
 	uint64_t run_ns;       /* of wait-time: how long the thread ran before these waits */
 };
 
+/* Of the heap, in one checkpoint. */
+struct delta_heap_row {
+	stack_id stack;
+	struct heap_counts counts;
+};
+
 /* One (tid, name) pair: a thread that changes its name becomes a second row. */
 struct delta_thread {
 	thread_id id;
@@ -46,6 +53,7 @@ struct delta_step {
 struct delta_process {
 	uint64_t user_ms, system_ms; /* CPU time since the recording began */
 	uint64_t rss_bytes;
+	uint64_t rss_anonymous_bytes;
 };
 
 struct delta {
@@ -55,6 +63,9 @@ struct delta {
 	uint64_t end_ns;     /* of the checkpoint, since the recording began */
 	const struct delta_row *rows;
 	size_t row_count;
+	const struct delta_heap_row *heap_rows; /* each stack once */
+	size_t heap_row_count;
+	struct heap_state heap; /* at the checkpoint's end */
 	const struct delta_thread *threads;
 	size_t thread_count;
 	const struct module *const *modules;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "reader/core/heap.h"
 #include "reader/core/loss.h"
 #include "reader/core/wait_kind.h"
 
@@ -16,6 +17,9 @@ enum event_type {
 	EVENT_FORK, /* a new thread; a new process where pid differs from parent_pid */
 	EVENT_EXIT, /* a thread ended */
 	EVENT_LOST, /* `count` of `cause` happened */
+	EVENT_HEAP_STACK, /* a stack that allocates, and the number that it is called by from now on */
+	EVENT_HEAP_COUNTS, /* what was counted of one since the last time */
+	EVENT_HEAP_STATE, /* of the heap as a whole */
 	EVENT_TYPES
 };
 
@@ -101,6 +105,21 @@ struct event {
 			uint64_t count;
 			enum loss_cause cause;
 		} lost;
+		/* As a sample's; a site that is told again means the new stack from then on. */
+		struct {
+			uint64_t site;
+			const uint64_t *pcs;
+			uint32_t pc_count;
+			enum stack_status status;
+			const struct event_registers *registers;
+			const uint8_t *stack;
+			uint32_t stack_bytes;
+		} heap_stack;
+		struct {
+			uint64_t site; /* one that was not told has no stack: STACK_NOT_WALKED */
+			struct heap_counts counts;
+		} heap_counts;
+		struct heap_state heap_state; /* live_bytes and live_blocks are left 0: the pump sums */
 	};
 };
 

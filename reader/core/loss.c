@@ -42,6 +42,17 @@ const struct loss_text loss_texts[LOSS_CAUSES] = {
 				  "", LOSS_IS_NOTED},
 	[LOSS_WAIT_THREADS] = {"wait_threads_full", "switches", "too many threads to watch", "",
 			       LOSS_IS_LOST},
+	[LOSS_HEAP_BLOCKS_FULL] = {"heap_blocks_full", "allocations",
+				   "no room to track them: in the totals, not in what is live",
+				   "raise --heap-blocks", LOSS_IS_LOST},
+	[LOSS_HEAP_STACKS_FULL] = {"heap_stacks_full", "allocations",
+				   "no room for their stack: counted without it",
+				   "raise --heap-stacks", LOSS_IS_LOST},
+	[LOSS_HEAP_STACKS_LOST] = {"heap_stacks_lost", "allocations",
+				   "ring full: counted without their stack", "raise --buffer",
+				   LOSS_IS_LOST},
+	[LOSS_HEAP_CALLS_MISSED] = {"heap_calls_missed", "calls of the allocator",
+				    "could not be followed", "", LOSS_IS_LOST},
 };
 
 enum loss_cause loss_by_name(const char *name)

@@ -25,6 +25,10 @@ enum loss_cause {
 	LOSS_WAITS_UNWALKED,  /* waits without a stack: walking each one cost too much */
 	LOSS_SWITCHES_MISSED, /* switches that the kernel's tracepoint did not tell */
 	LOSS_WAIT_THREADS,    /* switches of threads beyond what is watched for waiting */
+	LOSS_HEAP_BLOCKS_FULL, /* allocations that found no room to be tracked: in totals, not live */
+	LOSS_HEAP_STACKS_FULL, /* allocations whose stack found no room among those that allocate */
+	LOSS_HEAP_STACKS_LOST, /* allocations whose stack could not be told: ring full */
+	LOSS_HEAP_CALLS_MISSED, /* calls of the allocator that could not be followed */
 	LOSS_CAUSES
 };
 

@@ -72,6 +72,21 @@ struct snapshot_row {
 	uint64_t count, kernel_count, value, run_ns;
 };
 
+/* A look at the heap. Element 0 stands for all that was before the window: what it left alive is still
+ * there, what it allocated and freed is not the window's. */
+struct snapshot_heap_poll {
+	uint32_t recording;
+	uint64_t time_ns; /* in the file's recorded time */
+	uint64_t rss_bytes, rss_anonymous_bytes;
+	struct heap_state state; /* since that recording began */
+};
+
+/* By poll; each stack once a poll. */
+struct snapshot_heap_row {
+	uint32_t poll, stack;
+	struct heap_counts counts; /* since the poll before */
+};
+
 struct snapshot_recording {
 	uint32_t pid;
 	const char *process_name, *exe_path, *command_line;
@@ -116,6 +131,14 @@ struct snapshot {
 	size_t stack_count;
 	const struct snapshot_row *rows;
 	size_t row_count;
+	/* Of the last recording in the window alone: live memory is one process's. Long windows have
+	 * their polls further apart than checkpoints. Without checkpoints NULL and 0; where
+	 * the heap was not counted, polls have no state and there are no rows. */
+	const struct snapshot_heap_poll *heap_polls;
+	size_t heap_poll_count;
+	const struct snapshot_heap_row *heap_rows;
+	size_t heap_row_count;
+	uint64_t heap_resolution_ns; /* the longest time between two polls */
 	const struct snapshot_step *steps; /* by recording and time */
 	size_t step_count;
 	const struct snapshot_meta *meta;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reader/core/aggregate.h"
+#include "reader/core/heap_aggregate.h"
 
 static void *join(struct arena *arena, const void *a, size_t a_count, const void *b, size_t b_count,
 		  size_t size)
@@ -37,6 +38,23 @@ static void join_rows(struct delta *merged, const struct delta *older, const str
 	rows = aggregate_rows(aggregate, &merged->row_count);
 	merged->rows = arena_copy(&merged->arena, rows, merged->row_count * sizeof(*rows));
 	aggregate_free(aggregate);
+}
+
+static void join_heap_rows(struct delta *merged, const struct delta *older,
+			   const struct delta *younger)
+{
+	struct heap_aggregate aggregate = {0};
+
+	for (size_t i = 0; i < older->heap_row_count; i++)
+		heap_aggregate_add(&aggregate, older->heap_rows[i].stack,
+				   &older->heap_rows[i].counts);
+	for (size_t i = 0; i < younger->heap_row_count; i++)
+		heap_aggregate_add(&aggregate, younger->heap_rows[i].stack,
+				   &younger->heap_rows[i].counts);
+	merged->heap_row_count = aggregate.rows.count;
+	merged->heap_rows = arena_copy(&merged->arena, aggregate.rows.items,
+				       aggregate.rows.count * sizeof(*aggregate.rows.items));
+	heap_aggregate_done(&aggregate);
 }
 
 static void join_threads(struct delta *merged, const struct delta *older,
@@ -75,10 +93,12 @@ struct delta *delta_merge(const struct delta *older, const struct delta *younger
 	merged->end_ns = younger->end_ns;
 	merged->losses = younger->losses;
 	merged->process = younger->process;
+	merged->heap = younger->heap;
 	merged->first_frame = older->first_frame;
 	merged->first_node = older->first_node;
 	merged->first_stack = older->first_stack;
 	join_rows(merged, older, younger);
+	join_heap_rows(merged, older, younger);
 	join_threads(merged, older, younger);
 	join_steps(merged, older, younger);
 	JOIN(merged, modules, module_count);

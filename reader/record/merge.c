@@ -39,6 +39,16 @@ void merge_free(struct merge *merge)
 	free(merge);
 }
 
+/* What is still to be unwound. */
+static void copy_stack(struct arena *arena, const struct event_registers **registers,
+		       const uint8_t **stack, uint32_t stack_bytes)
+{
+	if (!*registers)
+		return;
+	*registers = arena_copy(arena, *registers, sizeof(**registers));
+	*stack = arena_copy(arena, *stack, stack_bytes);
+}
+
 static struct event *copy_event(struct arena *arena, const struct event *event)
 {
 	struct event *copy = arena_copy(arena, event, sizeof(*event));
@@ -47,12 +57,14 @@ static struct event *copy_event(struct arena *arena, const struct event *event)
 	case EVENT_SAMPLE:
 		copy->sample.pcs = arena_copy(arena, event->sample.pcs,
 					      event->sample.pc_count * sizeof(uint64_t));
-		if (event->sample.registers) {
-			copy->sample.registers = arena_copy(arena, event->sample.registers,
-							    sizeof(*event->sample.registers));
-			copy->sample.stack = arena_copy(arena, event->sample.stack,
-							event->sample.stack_bytes);
-		}
+		copy_stack(arena, &copy->sample.registers, &copy->sample.stack,
+			   event->sample.stack_bytes);
+		break;
+	case EVENT_HEAP_STACK:
+		copy->heap_stack.pcs = arena_copy(arena, event->heap_stack.pcs,
+						  event->heap_stack.pc_count * sizeof(uint64_t));
+		copy_stack(arena, &copy->heap_stack.registers, &copy->heap_stack.stack,
+			   event->heap_stack.stack_bytes);
 		break;
 	case EVENT_MMAP:
 		copy->mmap.path = arena_strdup(arena, event->mmap.path);
@@ -63,6 +75,8 @@ static struct event *copy_event(struct arena *arena, const struct event *event)
 	case EVENT_FORK:
 	case EVENT_EXIT:
 	case EVENT_LOST:
+	case EVENT_HEAP_COUNTS:
+	case EVENT_HEAP_STATE:
 	case EVENT_TYPES:
 		break;
 	}

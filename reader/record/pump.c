@@ -9,6 +9,8 @@
 #include "reader/record/modules.h"
 #include "reader/record/prebuild.h"
 #include "reader/record/publisher.h"
+#include "reader/record/pump_heap.h"
+#include "reader/record/tell.h"
 #include "reader/record/unwinder.h"
 #include "reader/source/event_text.h"
 #include "reader/util/clock.h"
@@ -39,16 +41,17 @@ struct pump {
 	struct stack_table *stacks;
 	struct thread_table *threads;
 	struct aggregate *aggregate;
+	struct pump_heap heap;
 	struct losses losses;
 	uint64_t start_ns, checkpoint_end_ns; /* CLOCK_MONOTONIC */
+	uint64_t end_ns;		      /* 0: it goes on */
 	uint64_t delivered_ns, samples, clock_samples, newest_ns;
 	uint64_t rescans; /* of modules, that the publisher was told of */
 	uint32_t checkpoint;
 	VEC(struct delta_step) steps; /* since the last delta; times are CLOCK_MONOTONIC */
-	/* What deltas have told so far. */
-	size_t told_modules, told_threads, told_frames, told_nodes, told_stacks;
+	struct told told;
 	struct delta_process process;
-	uint64_t user_ms_at_start, system_ms_at_start;
+	uint64_t user_ms_at_start, system_ms_at_start, anonymous_bytes_at_start;
 	bool is_replay;
 	bool is_foreign; /* the child has not exec'ed yet: what it does is rsprof's */
 };
@@ -95,7 +98,7 @@ struct pump *pump_new(const struct pump_config *config)
 	pump->threads = thread_table_new();
 	pump->aggregate = aggregate_new();
 	pump->checkpoint_end_ns = config->interval_ns;
-	pump->told_modules = 1; /* the unknown module needs no telling */
+	pump->told.modules = 1; /* the unknown module needs no telling */
 	return pump;
 }
 
@@ -121,8 +124,10 @@ void pump_begin(struct pump *pump, uint64_t start_ns)
 	pump->checkpoint_end_ns = start_ns + config->interval_ns;
 	target_cpu_ms(config->target, &pump->user_ms_at_start, &pump->system_ms_at_start);
 	name_threads(pump);
-	if (!config->maps_come_by_exec)
-		modules_scan(pump->modules, start_ns);
+	if (config->maps_come_by_exec)
+		return;
+	target_rss_anonymous_bytes(config->target, &pump->anonymous_bytes_at_start);
+	modules_scan(pump->modules, start_ns);
 }
 
 void pump_free(struct pump *pump)
@@ -137,6 +142,7 @@ void pump_free(struct pump *pump)
 	stack_table_free(pump->stacks);
 	thread_table_free(pump->threads);
 	aggregate_free(pump->aggregate);
+	pump_heap_done(&pump->heap);
 	vec_done(&pump->steps);
 	free(pump);
 }
@@ -162,9 +168,9 @@ static void count_unsampled(struct pump *pump)
 /* A process that has ended keeps the last numbers it had. */
 static void read_process(struct pump *pump)
 {
-	uint64_t user_ms, system_ms, rss_bytes;
+	uint64_t user_ms, system_ms, bytes;
 
-	if (!pump->config.target)
+	if (!pump->config.target || pump->end_ns)
 		return;
 	if (target_cpu_ms(pump->config.target, &user_ms, &system_ms) == 0) {
 		if (user_ms >= pump->user_ms_at_start)
@@ -172,84 +178,19 @@ static void read_process(struct pump *pump)
 		if (system_ms >= pump->system_ms_at_start)
 			pump->process.system_ms = system_ms - pump->system_ms_at_start;
 	}
-	if (target_rss_bytes(pump->config.target, &rss_bytes) == 0)
-		pump->process.rss_bytes = rss_bytes;
+	if (target_rss_bytes(pump->config.target, &bytes) == 0)
+		pump->process.rss_bytes = bytes;
+	if (target_rss_anonymous_bytes(pump->config.target, &bytes) == 0)
+		pump->process.rss_anonymous_bytes = bytes;
+}
+
+static void count_missing(struct pump *pump)
+{
+	if (!pump->config.target)
+		return;
 	if (pump->config.count_system_time)
 		pump->losses.count[LOSS_SYSTEM_TIME_MS] = pump->process.system_ms;
 	count_unsampled(pump);
-}
-
-static void tell_modules(struct pump *pump, struct delta *delta)
-{
-	const struct module_table *table = modules_table(pump->modules);
-	size_t count = module_table_count(table) - pump->told_modules;
-	const struct module **modules = arena_alloc(&delta->arena, count * sizeof(*modules));
-
-	for (size_t i = 0; i < count; i++)
-		modules[i] =
-			module_table_get(table, (module_id){(uint32_t)(pump->told_modules + i)});
-	delta->modules = modules;
-	delta->module_count = count;
-	pump->told_modules += count;
-}
-
-static void tell_threads(struct pump *pump, struct delta *delta)
-{
-	size_t count = thread_table_count(pump->threads) - pump->told_threads;
-	struct delta_thread *threads = arena_alloc(&delta->arena, count * sizeof(*threads));
-
-	for (size_t i = 0; i < count; i++) {
-		threads[i] = *thread_table_row(pump->threads,
-					       (thread_id){(uint32_t)(pump->told_threads + i + 1)});
-		threads[i].comm = arena_strdup(&delta->arena, threads[i].comm);
-	}
-	delta->threads = threads;
-	delta->thread_count = count;
-	pump->told_threads += count;
-}
-
-static void tell_stacks(struct pump *pump, struct delta *delta)
-{
-	struct stack_table *table = pump->stacks;
-
-	delta->first_frame = (uint32_t)pump->told_frames + 1;
-	delta->frame_count = stack_table_frame_count(table) - pump->told_frames;
-	if (delta->frame_count)
-		delta->frames = arena_copy(&delta->arena,
-					   stack_table_frame(table, (frame_id){delta->first_frame}),
-					   delta->frame_count * sizeof(*delta->frames));
-	delta->first_node = (uint32_t)pump->told_nodes + 1;
-	delta->node_count = stack_table_node_count(table) - pump->told_nodes;
-	if (delta->node_count)
-		delta->nodes = arena_copy(&delta->arena,
-					  stack_table_node(table, (node_id){delta->first_node}),
-					  delta->node_count * sizeof(*delta->nodes));
-	delta->first_stack = (uint32_t)pump->told_stacks + 1;
-	delta->stack_count = stack_table_stack_count(table) - pump->told_stacks;
-	if (delta->stack_count)
-		delta->stacks = arena_copy(&delta->arena,
-					   stack_table_stack(table, (stack_id){delta->first_stack}),
-					   delta->stack_count * sizeof(*delta->stacks));
-	pump->told_frames += delta->frame_count;
-	pump->told_nodes += delta->node_count;
-	pump->told_stacks += delta->stack_count;
-}
-
-static void tell_steps(struct pump *pump, struct delta *delta)
-{
-	struct delta_step *steps;
-
-	if (!pump->steps.count)
-		return;
-	steps = arena_copy(&delta->arena, pump->steps.items, pump->steps.count * sizeof(*steps));
-	for (size_t i = 0; i < pump->steps.count; i++) {
-		uint64_t time_ns = steps[i].time_ns;
-
-		steps[i].time_ns = time_ns > pump->start_ns ? time_ns - pump->start_ns : 0;
-	}
-	delta->steps = steps;
-	delta->step_count = pump->steps.count;
-	vec_clear(&pump->steps);
 }
 
 static void close_checkpoint(struct pump *pump, uint64_t end_ns)
@@ -258,14 +199,17 @@ static void close_checkpoint(struct pump *pump, uint64_t end_ns)
 	const struct delta_row *rows = aggregate_rows(pump->aggregate, &delta->row_count);
 
 	read_process(pump);
+	count_missing(pump);
 	pump->losses.count[LOSS_LATE] = merge_late(pump->merge);
 	delta->checkpoint = ++pump->checkpoint;
 	delta->end_ns = end_ns - pump->start_ns;
 	delta->rows = arena_copy(&delta->arena, rows, delta->row_count * sizeof(*rows));
-	tell_modules(pump, delta);
-	tell_threads(pump, delta);
-	tell_stacks(pump, delta);
-	tell_steps(pump, delta);
+	pump_heap_tell(&pump->heap, delta);
+	tell_modules(&pump->told, modules_table(pump->modules), delta);
+	tell_threads(&pump->told, pump->threads, delta);
+	tell_stacks(&pump->told, pump->stacks, delta);
+	tell_steps(pump->steps.items, pump->steps.count, pump->start_ns, delta);
+	vec_clear(&pump->steps);
 	delta->losses = pump->losses;
 	delta->process = pump->process;
 	aggregate_clear(pump->aggregate);
@@ -359,6 +303,59 @@ static void count_sample(struct pump *pump, const struct event *event)
 	aggregate_add(pump->aggregate, &row);
 }
 
+/* Of the heap, as a sample: what is walked and looked up is the same. */
+static struct event sample_of(const struct event *event)
+{
+	struct event sample = {.time_ns = event->time_ns, .pid = event->pid, .tid = event->tid};
+
+	sample.sample.pcs = event->heap_stack.pcs;
+	sample.sample.pc_count = event->heap_stack.pc_count;
+	sample.sample.status = event->heap_stack.status;
+	sample.sample.registers = event->heap_stack.registers;
+	sample.sample.stack = event->heap_stack.stack;
+	sample.sample.stack_bytes = event->heap_stack.stack_bytes;
+	return sample;
+}
+
+static void save_heap_stack(struct pump *pump, const struct event *event,
+			    const struct event *sample)
+{
+	struct event walked = *event;
+
+	walked.heap_stack.pcs = sample->sample.pcs;
+	walked.heap_stack.pc_count = sample->sample.pc_count;
+	walked.heap_stack.status = sample->sample.status;
+	walked.heap_stack.registers = NULL;
+	event_text_write(pump->config.save_events, &walked);
+}
+
+static void learn_heap_stack(struct pump *pump, const struct event *event)
+{
+	struct event sample = sample_of(event), unwound;
+	struct place places[EVENT_FRAMES_MAX];
+	enum stack_status status;
+	stack_id stack;
+	size_t count;
+
+	if (sample.sample.registers) {
+		unwinder_walk(pump->unwinder, &sample, &unwound);
+		sample = unwound;
+	}
+	if (pump->config.save_events)
+		save_heap_stack(pump, event, &sample);
+	status = sample.sample.status;
+	count = find_places(pump, &sample, places, &status);
+	if (stack_table_intern(pump->stacks, places, count, status, &stack) < 0)
+		stack.v = 0;
+	pump_heap_on_stack(&pump->heap, event->heap_stack.site, stack);
+}
+
+static bool is_of_heap(const struct event *event)
+{
+	return event->type == EVENT_HEAP_STACK || event->type == EVENT_HEAP_COUNTS ||
+	       event->type == EVENT_HEAP_STATE;
+}
+
 /* In the order of time. */
 static void on_event(void *context, const struct event *event)
 {
@@ -371,8 +368,11 @@ static void on_event(void *context, const struct event *event)
 	advance(pump, event->time_ns);
 	if (event->time_ns > pump->newest_ns)
 		pump->newest_ns = event->time_ns;
-	/* A sample is saved once its stack is known. */
-	if (pump->config.save_events && event->type != EVENT_SAMPLE)
+	if (pump->is_foreign && is_of_heap(event))
+		return;
+	/* What has a stack is saved once that is known. */
+	if (pump->config.save_events && event->type != EVENT_SAMPLE &&
+	    event->type != EVENT_HEAP_STACK)
 		event_text_write(pump->config.save_events, event);
 	switch (event->type) {
 	case EVENT_SAMPLE:
@@ -398,6 +398,15 @@ static void on_event(void *context, const struct event *event)
 		if (event->lost.cause < LOSS_CAUSES)
 			pump->losses.count[event->lost.cause] += event->lost.count;
 		break;
+	case EVENT_HEAP_STACK:
+		learn_heap_stack(pump, event);
+		break;
+	case EVENT_HEAP_COUNTS:
+		pump_heap_on_counts(&pump->heap, event, pump->stacks, &pump->losses);
+		break;
+	case EVENT_HEAP_STATE:
+		pump_heap_on_state(&pump->heap, event);
+		break;
 	case EVENT_EXIT:
 	case EVENT_TYPES:
 		break;
@@ -408,9 +417,16 @@ static void on_event(void *context, const struct event *event)
 static void on_drained(void *context, const struct event *event)
 {
 	struct pump *pump = context;
+	struct event last;
 
 	if (pump->publisher)
 		publisher_on_event(pump->publisher, event);
+	if (pump->end_ns && event->time_ns >= pump->end_ns) {
+		last = *event;
+		/* Within the last checkpoint, wherever that ends. */
+		last.time_ns = pump->end_ns - 1;
+		event = &last;
+	}
 	merge_add(pump->merge, event);
 }
 
@@ -464,13 +480,21 @@ bool pump_round(struct pump *pump, int wake_fd)
 	return true;
 }
 
+void pump_end(struct pump *pump)
+{
+	read_process(pump);
+	pump->end_ns = pump->is_replay ? 0 : clock_now_ns();
+}
+
 void pump_finish(struct pump *pump)
 {
 	uint64_t end;
 
 	drain(pump);
 	merge_flush(pump->merge, UINT64_MAX, on_event, pump);
-	end = pump->is_replay ? pump->newest_ns + 1 : clock_now_ns();
+	end = pump->is_replay ? pump->newest_ns + 1 : pump->end_ns;
+	if (!end)
+		end = clock_now_ns();
 	if (!pump->start_ns)
 		pump->start_ns = end;
 	advance(pump, end);
@@ -494,7 +518,17 @@ const struct losses *pump_losses(const struct pump *pump)
 	return &pump->losses;
 }
 
-uint64_t pump_rss_bytes(const struct pump *pump)
+const struct delta_process *pump_process(const struct pump *pump)
 {
-	return pump->process.rss_bytes;
+	return &pump->process;
+}
+
+const struct heap_state *pump_heap(const struct pump *pump)
+{
+	return &pump->heap.state;
+}
+
+uint64_t pump_anonymous_bytes_at_start(const struct pump *pump)
+{
+	return pump->anonymous_bytes_at_start;
 }

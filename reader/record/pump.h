@@ -24,8 +24,8 @@ struct pump_config {
 	/* The event that samples CPU time by a clock, so that its samples can be held against what
 	 * the target used; frequency 0: none does. */
 	uint32_t clock_event, clock_frequency;
-	bool count_system_time;	     /* system time may not be sampled: count it as missing */
-	FILE *save_events;	     /* every event as text, or NULL */
+	bool count_system_time; /* system time may not be sampled: count it as missing */
+	FILE *save_events;	/* every event as text, or NULL */
 	/* Takes over a reference; called on the pump's thread. */
 	void (*deliver)(void *context, struct delta *delta);
 	void *context;
@@ -44,6 +44,9 @@ void pump_begin(struct pump *pump, uint64_t start_ns);
 /* One round: waits for events (until wake_fd is readable or it is time), drains, counts, delivers
  * the checkpoints that are complete. false where the source is over (a replay's end). */
 bool pump_round(struct pump *pump, int wake_fd);
+/* The recording ends now. Then the source is stopped, which may take its time (the kernel takes
+ * probes away slowly): what it tells still is of this moment at the latest. */
+void pump_end(struct pump *pump);
 /* After the source was stopped: everything that is left, and the last checkpoint. */
 void pump_finish(struct pump *pump);
 void pump_free(struct pump *pump);
@@ -51,6 +54,12 @@ void pump_free(struct pump *pump);
 uint64_t pump_samples(const struct pump *pump);	   /* of all events but waits */
 uint64_t pump_elapsed_ns(const struct pump *pump); /* time covered by delivered checkpoints */
 const struct losses *pump_losses(const struct pump *pump);
-uint64_t pump_rss_bytes(const struct pump *pump);
+/* By the last checkpoint. */
+const struct delta_process *pump_process(const struct pump *pump);
+/* By all events so far. */
+const struct heap_state *pump_heap(const struct pump *pump);
+/* Anonymous memory of the target when events had just begun: nothing of what was allocated before
+ * can be more. 0 for a child that had not exec'ed. */
+uint64_t pump_anonymous_bytes_at_start(const struct pump *pump);
 
 #endif

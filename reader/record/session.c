@@ -2,17 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include "reader/core/attribute.h"
 #include "reader/record/pump.h"
+#include "reader/record/session_facts.h"
 #include "reader/record/symbol_worker.h"
 #include "reader/record/writer.h"
 #include "reader/source/event_text.h"
@@ -20,10 +18,9 @@
 #include "reader/util/clock.h"
 #include "reader/util/mem.h"
 #include "reader/util/own.h"
-#include "reader/util/str.h"
+#include "reader/util/vec.h"
 
 enum {
-	FACTS_MAX = 24,
 	/* Of the pump's thread alone, which works for well under a thousandth of the time. */
 	PUMP_NICE = -20,
 };
@@ -46,7 +43,10 @@ struct session {
 	uint64_t started_ns;
 	pthread_mutex_t progress_lock;
 	struct session_progress progress;
-	uint64_t system_ms_missing; /* by the pump's last look */
+	VEC(struct delta_step) steps; /* not yet taken; under the lock, as their strings are */
+	size_t steps_taken;
+	enum heap_mode heap_mode; /* by the last step */
+	struct arena step_strings;
 };
 
 static void signal_fd(int fd)
@@ -55,11 +55,6 @@ static void signal_fd(int fd)
 	ssize_t written = write(fd, &one, sizeof(one));
 
 	(void)written; /* an eventfd takes it, or is readable already */
-}
-
-static const char *number(struct session *session, uint64_t value)
-{
-	return arena_printf(&session->arena, "%" PRIu64, value);
 }
 
 /* The build of the executable, "" where it cannot be told. */
@@ -84,52 +79,17 @@ static const char *executable_build_id(struct session *session)
 	return module_build_id_text(&module, text);
 }
 
-static void add_fact(struct store_fact *facts, size_t *count, const char *key, const char *value)
+static struct session_facts facts_of(struct session *session)
 {
-	if (*count < FACTS_MAX)
-		facts[(*count)++] = (struct store_fact){key, value};
-}
-
-static size_t describe_recording(struct session *session, struct store_fact *facts)
-{
-	const struct session_config *config = &session->config;
-	struct utsname system;
-	bool has_cpu = false, has_wait = false;
-	struct str notes = {0};
-	size_t count = 0;
-
-	for (size_t i = 0; i < config->source.event_count; i++) {
-		has_wait |= config->source.events[i]->unit == EVENT_UNIT_TIME;
-		has_cpu |= config->source.events[i]->unit != EVENT_UNIT_TIME;
-	}
-	add_fact(facts, &count, "rsprof_version", RSPROF_VERSION);
-	add_fact(facts, &count, "attribute_version", number(session, ATTRIBUTE_VERSION));
-	add_fact(facts, &count, "cpu_freq_hz", number(session, config->source.frequency));
-	add_fact(facts, &count, "cpu_source", has_cpu ? session->facts.name : "off");
-	add_fact(facts, &count, "cpu_source_reason", config->source_reason);
-	add_fact(facts, &count, "cpu_stacks", session->facts.stacks);
-	add_fact(facts, &count, "heap_source", "off");
-	add_fact(facts, &count, "wait_source", has_wait ? session->facts.name : "off");
-	add_fact(facts, &count, "wait_source_reason", config->wait_reason);
-	add_fact(facts, &count, "user_time_only", session->facts.user_time_only ? "1" : "0");
-	add_fact(facts, &count, "stack_copy_bytes", number(session, config->source.stack_bytes));
-	add_fact(facts, &count, "frames_max", number(session, config->source.frames_max));
-	add_fact(facts, &count, "buffer_bytes", number(session, session->facts.buffer_bytes));
-	if (uname(&system) == 0)
-		add_fact(facts, &count, "kernel",
-			 arena_printf(&session->arena, "%s %s", system.release, system.machine));
-	for (size_t i = 0; i < session->facts.note_count; i++)
-		str_addf(&notes, "%s%s", i ? "\n" : "", session->facts.notes[i]);
-	add_fact(facts, &count, "notes", arena_strdup(&session->arena, str_text(&notes)));
-	str_done(&notes);
-	return count;
+	return (struct session_facts){
+		.arena = &session->arena, .config = &session->config, .source = &session->facts};
 }
 
 static int open_store(struct session *session, struct err *err)
 {
 	const struct session_config *config = &session->config;
 	const struct target *target = config->target;
-	struct store_fact facts[FACTS_MAX];
+	struct session_facts facts = facts_of(session);
 	struct store_recording recording = {
 		.pid = target ? (uint32_t)target->pid : 0,
 		.process_name = config->process_name,
@@ -141,10 +101,11 @@ static int open_store(struct session *session, struct err *err)
 		.checkpoint_interval_ns = config->interval_ns,
 		.events = config->source.events,
 		.event_count = config->source.event_count,
-		.facts = facts,
+		.facts = facts.items,
 	};
 
-	recording.fact_count = describe_recording(session, facts);
+	session_facts_begin(&facts);
+	recording.fact_count = facts.count;
 	if (config->append)
 		return store_append(config->output, &recording, &session->store, err);
 	return store_create(config->output, &recording, &session->store, err);
@@ -156,6 +117,7 @@ static int open_save_file(struct session *session, struct err *err)
 	struct event_text_header header = {
 		.event_count = config->source.event_count,
 		.frequency = config->source.frequency,
+		.heap = session->facts.heap,
 	};
 
 	memcpy(header.events, config->source.events, sizeof(header.events));
@@ -183,6 +145,23 @@ static int close_save_file(struct session *session, struct err *err)
 		       session->config.save_events);
 }
 
+static int refuse_heap(const struct session *session, struct err *err)
+{
+	const struct session_config *config = &session->config;
+	const char *reason = session_heap_reason(config, &session->facts);
+	size_t length = strlen(reason);
+
+	if (!config->target)
+		return err_set(err, ERR_USAGE, -EINVAL, "%s has no heap.",
+			       config->source.replay_path);
+	while (length && reason[length - 1] == '.')
+		length--;
+	err_set(err, ERR_PERMISSION, -EOPNOTSUPP, "The heap cannot be counted: %.*s.", (int)length,
+		reason);
+	err_remedy(err, "Leave --heap out to record how much memory the process has as a whole.");
+	return -EOPNOTSUPP;
+}
+
 static int open_all(struct session *session, struct err *err)
 {
 	const struct session_config *config = &session->config;
@@ -197,6 +176,9 @@ static int open_all(struct session *session, struct err *err)
 	if (result < 0)
 		return result;
 	config->ops->describe(session->source, &session->arena, &session->facts);
+	session->heap_mode = session->facts.heap;
+	if (config->is_heap_required && session->facts.heap == HEAP_MODE_OFF)
+		return refuse_heap(session, err);
 	/* After the source: where that fails, another one may be tried. */
 	if (config->save_events) {
 		result = open_save_file(session, err);
@@ -230,11 +212,31 @@ static void on_resolved(void *context, struct resolved_batch *batch)
 	writer_add_resolved(session->writer, batch);
 }
 
+static void keep_steps(struct session *session, const struct delta *delta)
+{
+	struct arena *strings = &session->step_strings;
+
+	pthread_mutex_lock(&session->progress_lock);
+	for (size_t i = 0; i < delta->step_count; i++) {
+		enum heap_mode mode = heap_mode_by_step(delta->steps[i].mode);
+
+		if (strcmp(delta->steps[i].signal, "heap") == 0 && mode < HEAP_MODES)
+			session->heap_mode = mode;
+		*vec_add(&session->steps) = (struct delta_step){
+			.time_ns = delta->steps[i].time_ns,
+			.signal = arena_strdup(strings, delta->steps[i].signal),
+			.mode = arena_strdup(strings, delta->steps[i].mode),
+			.reason = arena_strdup(strings, delta->steps[i].reason),
+		};
+	}
+	pthread_mutex_unlock(&session->progress_lock);
+}
+
 static void on_delta(void *context, struct delta *delta)
 {
 	struct session *session = context;
 
-	session->system_ms_missing = delta->losses.count[LOSS_SYSTEM_TIME_MS];
+	keep_steps(session, delta);
 	/* The writer first: what is resolved must never be committed before what it is about. */
 	writer_add(session->writer, delta_hold(delta));
 	symbol_worker_add(session->symbols, delta);
@@ -245,7 +247,10 @@ static void publish_progress(struct session *session)
 	pthread_mutex_lock(&session->progress_lock);
 	session->progress.samples = pump_samples(session->pump);
 	session->progress.lost = losses_total(pump_losses(session->pump));
-	session->progress.rss_bytes = pump_rss_bytes(session->pump);
+	session->progress.rss_bytes = pump_process(session->pump)->rss_bytes;
+	session->progress.is_heap_live =
+		pump_heap(session->pump)->is_counted && heap_mode_sees_frees(session->heap_mode);
+	session->progress.heap_live_bytes = pump_heap(session->pump)->live_bytes;
 	pthread_mutex_unlock(&session->progress_lock);
 }
 
@@ -269,6 +274,7 @@ static void *run_pump(void *argument)
 		}
 		publish_progress(session);
 	}
+	pump_end(session->pump);
 	session->source->ops->stop(session->source);
 	pump_finish(session->pump);
 	publish_progress(session);
@@ -354,6 +360,18 @@ void session_read_progress(struct session *session, struct session_progress *ret
 	ret_progress->complete = share.complete;
 }
 
+bool session_next_step(struct session *session, struct delta_step *ret_step)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&session->progress_lock);
+	is_there = session->steps_taken < session->steps.count;
+	if (is_there)
+		*ret_step = session->steps.items[session->steps_taken++];
+	pthread_mutex_unlock(&session->progress_lock);
+	return is_there;
+}
+
 const struct source_facts *session_source_facts(const struct session *session)
 {
 	return &session->facts;
@@ -370,6 +388,8 @@ static void free_session(struct session *session)
 	own_close(&session->wake_fd);
 	own_close(&session->end_fd);
 	pthread_mutex_destroy(&session->progress_lock);
+	vec_done(&session->steps);
+	arena_done(&session->step_strings);
 	arena_done(&session->arena);
 	free(session);
 }
@@ -388,41 +408,14 @@ void session_abandon(struct session *session)
 	free_session(session);
 }
 
-static const char *percentage(struct session *session, uint64_t part, uint64_t whole)
-{
-	return arena_printf(&session->arena, "%.2f", 100.0 * (double)part / (double)whole);
-}
-
-/* "complete 1283, truncated 4": samples by how their stack ended. */
-static const char *status_counts(struct session *session, const struct stack_share *share)
-{
-	OWN(str_done) struct str text = {0};
-
-	for (int status = 0; status < STACK_STATUSES; status++) {
-		if (share->by_status[status])
-			str_addf(&text, "%s%s %" PRIu64, text.length ? ", " : "",
-				 stack_status_names[status], share->by_status[status]);
-	}
-	return arena_strdup(&session->arena, str_text(&text));
-}
-
 static int finish_store(struct session *session, const struct stack_share *share, struct err *err)
 {
-	struct store_fact facts[FACTS_MAX];
-	struct store_end end = {.duration_ns = pump_elapsed_ns(session->pump), .facts = facts};
+	struct session_facts facts = facts_of(session);
+	struct store_end end = {.duration_ns = pump_elapsed_ns(session->pump),
+				.facts = facts.items};
 
-	add_fact(facts, &end.fact_count, "samples", number(session, pump_samples(session->pump)));
-	if (share->samples) {
-		add_fact(facts, &end.fact_count, "complete_stacks_pct",
-			 percentage(session, share->complete, share->samples));
-		add_fact(facts, &end.fact_count, "stack_status", status_counts(session, share));
-	}
-	if (share->waits)
-		add_fact(facts, &end.fact_count, "wait_complete_stacks_pct",
-			 percentage(session, share->complete_waits, share->waits));
-	if (session->facts.user_time_only)
-		add_fact(facts, &end.fact_count, "cpu_time_unsampled_ms",
-			 number(session, session->system_ms_missing));
+	session_facts_end(&facts, session->pump, share);
+	end.fact_count = facts.count;
 	return store_finish(session->store, &end, err);
 }
 

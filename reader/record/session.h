@@ -18,6 +18,8 @@ struct session_config {
 	const char *process_name;  /* of the recording */
 	const char *source_reason; /* why this source, for meta */
 	const char *wait_reason;   /* why waits are recorded, or why not, likewise */
+	const char *heap_reason;   /* why the heap is not counted; "": the source tells */
+	bool is_heap_required;	   /* refused where the source cannot count it */
 	const char *output;
 	bool append;
 	uint64_t interval_ns;
@@ -38,8 +40,13 @@ struct session_progress {
 	uint64_t elapsed_ns, samples, lost;
 	uint64_t judged, complete; /* samples whose stacks are judged, and the complete ones */
 	uint64_t rss_bytes;
+	bool is_heap_live; /* it is known what is live */
+	uint64_t heap_live_bytes;
 };
 void session_read_progress(struct session *session, struct session_progress *ret_progress);
+
+/* A step of the source since the last call; false: none. Strings live until session_finish. */
+bool session_next_step(struct session *session, struct delta_step *ret_step);
 
 /* What the source had to say of itself; valid until session_finish. */
 const struct source_facts *session_source_facts(const struct session *session);

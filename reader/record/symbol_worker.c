@@ -34,6 +34,7 @@ struct symbol_worker {
 	struct module unknown;
 	uint32_t wait_events;
 	_Atomic uint64_t by_status[STACK_STATUSES], waits, complete_waits;
+	_Atomic uint64_t allocs, complete_allocs;
 };
 
 static struct resolved_batch *batch_new(void)
@@ -159,12 +160,22 @@ static void count_complete(struct symbol_worker *worker, const struct delta *del
 			share.by_status[status] += row->count;
 		}
 	}
+	for (size_t i = 0; i < delta->heap_row_count; i++) {
+		const struct delta_heap_row *row = &delta->heap_rows[i];
+
+		share.allocs += row->counts.allocs;
+		if (worker->stacks.items[row->stack.v - 1] == STACK_COMPLETE)
+			share.complete_allocs += row->counts.allocs;
+	}
 	/* Read for display only: they need not agree to the sample. */
 	for (int status = 0; status < STACK_STATUSES; status++)
 		atomic_fetch_add_explicit(&worker->by_status[status], share.by_status[status],
 					  memory_order_relaxed);
 	atomic_fetch_add_explicit(&worker->waits, share.waits, memory_order_relaxed);
 	atomic_fetch_add_explicit(&worker->complete_waits, share.complete_waits,
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker->allocs, share.allocs, memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker->complete_allocs, share.complete_allocs,
 				  memory_order_relaxed);
 }
 
@@ -267,6 +278,9 @@ void symbol_worker_share(const struct symbol_worker *worker, struct stack_share 
 		.waits = atomic_load_explicit(&worker->waits, memory_order_relaxed),
 		.complete_waits =
 			atomic_load_explicit(&worker->complete_waits, memory_order_relaxed),
+		.allocs = atomic_load_explicit(&worker->allocs, memory_order_relaxed),
+		.complete_allocs =
+			atomic_load_explicit(&worker->complete_allocs, memory_order_relaxed),
 	};
 	for (int status = 0; status < STACK_STATUSES; status++) {
 		ret_share->by_status[status] =

@@ -15,7 +15,8 @@ struct symbol_worker;
 struct stack_share {
 	uint64_t samples, complete;
 	uint64_t by_status[STACK_STATUSES]; /* samples */
-	uint64_t waits, complete_waits; /* apart: they are of another kind of walk, and many */
+	uint64_t waits, complete_waits;	    /* apart: they are of another kind of walk, and many */
+	uint64_t allocs, complete_allocs;   /* and so are these */
 };
 
 /* deliver takes over the batch; called on the symbol thread. Bit i of wait_events: event i is of

@@ -207,6 +207,9 @@ static void on_event(void *context, const struct event *event)
 		break;
 	case EVENT_FORK:
 	case EVENT_EXIT:
+	case EVENT_HEAP_STACK:
+	case EVENT_HEAP_COUNTS:
+	case EVENT_HEAP_STATE:
 	case EVENT_TYPES:
 		break;
 	}

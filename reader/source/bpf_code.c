@@ -108,21 +108,91 @@ static void write_list(struct bpf_publisher *publisher, struct bpf_code_list *li
 		publisher->code_full = left_out;
 }
 
+/* ---- what addresses mean */
+
+/* Memory without a file: code is generated there, and means something else all the time. */
+static bool is_generated(const struct source_code *code)
+{
+	return !code->table && !code->bias;
+}
+
+/* Whether what was told of these addresses still holds. A table may have come for code that had
+ * none. *at ascends with the addresses. */
+static bool is_kept(const struct source_code *old, const struct source_code *code, size_t count,
+		    size_t *at)
+{
+	uint64_t from = old->start;
+
+	while (*at < count && code[*at].end <= from)
+		++*at;
+	for (size_t i = *at; i < count && code[i].start < old->end; i++) {
+		if (code[i].end <= from)
+			continue;
+		if (code[i].bias != old->bias || (old->table && code[i].table != old->table))
+			return false;
+		if (code[i].start > from && !is_generated(old))
+			return false;
+		from = code[i].end;
+	}
+	return from >= old->end || is_generated(old);
+}
+
+static bool has_changed(const struct bpf_publisher *publisher, uint64_t epoch,
+			const struct source_code *code, size_t count)
+{
+	size_t at = 0;
+
+	if (publisher->last.count && publisher->last_epoch != epoch)
+		return true;
+	for (size_t i = 0; i < publisher->last.count; i++) {
+		if (!is_kept(&publisher->last.items[i], code, count, &at))
+			return true;
+	}
+	return false;
+}
+
+static void remember(struct bpf_publisher *publisher, uint64_t epoch,
+		     const struct source_code *code, size_t count)
+{
+	vec_clear(&publisher->last);
+	vec_reserve(&publisher->last, count);
+	if (count)
+		memcpy(publisher->last.items, code, count * sizeof(*code));
+	publisher->last.count = count;
+	publisher->last_epoch = epoch;
+}
+
+/* Hashes of stacks say which code they are of. No walk sees the one code and hashes with the number
+ * of the other, since none sees any code meanwhile. */
+static void begin_generation(struct bpf_publisher *publisher, uint64_t epoch)
+{
+	publish_nothing(publisher, epoch);
+	__atomic_store_n(&publisher->control->code_generation,
+			 publisher->control->code_generation + 1, __ATOMIC_SEQ_CST);
+}
+
 void bpf_publish(struct bpf_publisher *publisher, uint64_t epoch, const struct source_code *code,
 		 size_t count, const struct unwind_rules *rules)
 {
+	bool is_nothing_seen = has_changed(publisher, epoch, code, count);
 	struct bpf_code_list *list;
 
+	if (is_nothing_seen)
+		begin_generation(publisher, epoch);
+	remember(publisher, epoch, code, count);
 	/* New rules are named by new tables only. Those of another set take the place of rules in
 	 * use, as tables do where room is made for others. */
 	if (publisher->told_rules && publisher->told_rules != rules) {
-		publish_nothing(publisher, epoch);
+		if (!is_nothing_seen)
+			publish_nothing(publisher, epoch);
+		is_nothing_seen = true;
 		bpf_arena_reset(&publisher->arena);
 	}
 	copy_rules(publisher, rules);
 	if (place_tables(&publisher->arena, code, count) &&
 	    bpf_arena_has_unwanted(&publisher->arena)) {
-		publish_nothing(publisher, epoch);
+		if (!is_nothing_seen)
+			publish_nothing(publisher, epoch);
 		bpf_arena_reset(&publisher->arena);
 		place_tables(&publisher->arena, code, count);
 	}
@@ -135,4 +205,5 @@ void bpf_publish(struct bpf_publisher *publisher, uint64_t epoch, const struct s
 void bpf_publisher_done(struct bpf_publisher *publisher)
 {
 	bpf_arena_done(&publisher->arena);
+	vec_done(&publisher->last);
 }

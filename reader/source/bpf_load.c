@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,7 @@
 
 #include "bpf/profile.skel.h"
 #include "reader/source/bpf_check.h"
+#include "reader/source/bpf_features.h"
 #include "reader/source/perf_attr.h"
 
 enum {
@@ -108,11 +110,117 @@ static int choose_programs(struct bpf_loaded *loaded, const struct source_config
 	return bpf_program__set_autoload(loaded->skeleton->progs.on_switch, loaded->has_switches);
 }
 
+/* ---- the heap */
+
+static uint32_t in_65536ths(double value)
+{
+	return (uint32_t)(value * 65536 + 0.5);
+}
+
+/* bpf/heap_sample.bpf.h says what they are for. */
+static void fill_heap_tables(struct profile_bpf *skeleton)
+{
+	volatile uint32_t *gaps = skeleton->rodata->heap_gaps;
+	volatile uint32_t *weights = skeleton->rodata->heap_weights;
+
+	weights[0] = in_65536ths(1);
+	for (int i = 1; i <= HEAP_TABLE_MAX; i++) {
+		double x = (double)i * HEAP_WEIGHT_SPAN / HEAP_TABLE_MAX;
+
+		weights[i] = in_65536ths(x / -expm1(-x));
+	}
+	for (int i = 0; i < HEAP_TABLE_MAX; i++)
+		gaps[i] = in_65536ths(-log1p(-(double)i / HEAP_TABLE_MAX));
+	/* There the last cell ends, which programs do not look into. */
+	gaps[HEAP_TABLE_MAX] = gaps[HEAP_TABLE_MAX - 1];
+}
+
+static int leave_heap_out(struct profile_bpf *skeleton)
+{
+	struct bpf_map *const maps[] = {skeleton->maps.heap_threads, skeleton->maps.heap_sites,
+					skeleton->maps.heap_blocks, skeleton->maps.heap_rooms};
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps) && !failed; i++)
+		failed = bpf_map__set_autocreate(maps[i], false);
+	return failed;
+}
+
+static uint32_t or_one(uint32_t entries)
+{
+	return entries ? entries : 1;
+}
+
+static int prepare_heap(struct bpf_loaded *loaded, const struct source_config *config)
+{
+	struct profile_bpf *skeleton = loaded->skeleton;
+	enum heap_attach best = bpf_best_attach();
+	int cpus = libbpf_num_possible_cpus(), failed;
+	bool is_session;
+
+	loaded->has_heap = config->heap != HEAP_MODE_OFF;
+	if (!loaded->has_heap)
+		return leave_heap_out(skeleton);
+	if (best < loaded->heap_attach)
+		best = loaded->heap_attach;
+	loaded->heap_attach = best;
+	is_session = best == HEAP_ATTACH_SESSION;
+	fill_heap_tables(skeleton);
+	failed = bpf_map__set_max_entries(skeleton->maps.heap_blocks,
+					  or_one(config->heap_blocks_max));
+	if (!failed)
+		failed = bpf_map__set_max_entries(skeleton->maps.heap_sites,
+						  or_one(config->heap_stacks_max) + HEAP_SITE_FULL);
+	if (!failed)
+		failed = bpf_map__set_max_entries(skeleton->maps.heap_rooms,
+						  (uint32_t)(cpus > 0 ? cpus : 1) *
+							  HEAP_ROOMS_PER_CPU);
+	if (!failed)
+		failed = bpf_program__set_autoload(skeleton->progs.on_heap_call, true);
+	if (!failed)
+		failed = bpf_program__set_autoload(skeleton->progs.on_heap_session, is_session);
+	if (!failed)
+		failed = bpf_program__set_autoload(skeleton->progs.on_heap_return, !is_session);
+	if (!failed && best != HEAP_ATTACH_PERF)
+		failed = bpf_set_multi(skeleton->progs.on_heap_call) ||
+			 bpf_set_multi(skeleton->progs.on_heap_return) ||
+			 bpf_set_session(skeleton->progs.on_heap_session);
+	return failed;
+}
+
+/* The sites that are no stacks are always there. */
+static int open_heap(struct bpf_loaded *loaded)
+{
+	static const uint64_t special[] = {HEAP_SITE_UNTOLD, HEAP_SITE_FULL};
+	struct profile_bpf *skeleton = loaded->skeleton;
+	struct bpf_heap_site none = {0};
+	int failed = 0;
+
+	if (!loaded->has_heap)
+		return 0;
+	loaded->heap_threads_fd = bpf_map__fd(skeleton->maps.heap_threads);
+	loaded->heap_sites_fd = bpf_map__fd(skeleton->maps.heap_sites);
+	loaded->heap_blocks_fd = bpf_map__fd(skeleton->maps.heap_blocks);
+	loaded->heap_programs = (struct heap_programs){
+		.attach = loaded->heap_attach,
+		.call_fd = bpf_program__fd(skeleton->progs.on_heap_call),
+		.return_fd = bpf_program__fd(skeleton->progs.on_heap_return),
+		.session_fd = bpf_program__fd(skeleton->progs.on_heap_session),
+	};
+	for (size_t i = 0; i < sizeof(special) / sizeof(*special) && !failed; i++)
+		failed = bpf_map_update_elem(loaded->heap_sites_fd, &special[i], &none, BPF_ANY);
+	return failed;
+}
+
+/* ---- all of it */
+
 static int prepare(struct bpf_loaded *loaded, const struct source_config *config)
 {
 	uint32_t frames = config->frames_max < BPF_FRAMES_MAX ? config->frames_max : BPF_FRAMES_MAX;
 	int failed = choose_programs(loaded, config);
 
+	if (!failed)
+		failed = prepare_heap(loaded, config);
 	if (failed)
 		return failed;
 	loaded->skeleton->rodata->frames_max = frames ? frames : 1;
@@ -183,6 +291,9 @@ int bpf_load(struct bpf_loaded *loaded, const struct source_config *config, stru
 	loaded->threads_fd = bpf_map__fd(skeleton->maps.threads);
 	loaded->stacks_fd = bpf_map__fd(skeleton->maps.stacks);
 	loaded->late_threads_fd = bpf_map__fd(skeleton->maps.late_threads);
+	failed = open_heap(loaded);
+	if (failed)
+		return fail(failed, "writing to its maps", err);
 	failed = map_all(loaded);
 	if (failed)
 		return fail(failed, "mapping the memory of its maps", err);

@@ -7,6 +7,7 @@
 
 #include "bpf/shared.h"
 #include "reader/source/bpf_waits.h"
+#include "reader/source/heap_probes.h"
 #include "reader/source/source.h"
 #include "shm/ehframe.h"
 
@@ -40,10 +41,20 @@ struct bpf_loaded {
 	struct ring_buffer *ring;
 	int ring_fd, threads_fd, stacks_fd, late_threads_fd;
 	bool has_switches;
+	/* Set by the caller before bpf_load: no better way of attaching is tried. 0 is the best. */
+	enum heap_attach heap_attach;
+	/* All of the heap only where config->heap asks for it. */
+	bool has_heap;
+	struct heap_programs heap_programs; /* the skeleton's descriptors */
+	int heap_threads_fd, heap_sites_fd, heap_blocks_fd;
 };
 
 /* Loads what the configuration needs. The programs are not on. ERR_PERMISSION or ERR_GENERAL. To be
- * closed by the caller also after a failure. */
+ * closed by the caller also after a failure.
+ *
+ * Where it fails with a heap that is not HEAP_MODE_OFF, the rest may work without: bpf_unload, and
+ * bpf_load with a heap_attach one worse than heap_programs.attach was, or with a configuration
+ * whose heap is HEAP_MODE_OFF. */
 int bpf_load(struct bpf_loaded *loaded, const struct source_config *config, struct err *err);
 void bpf_unload(struct bpf_loaded *loaded);
 
@@ -69,5 +80,24 @@ void bpf_remove_late_thread(struct bpf_loaded *loaded, uint32_t tid);
 void bpf_clear_late_threads(struct bpf_loaded *loaded);
 /* Of the stacks that programs remember to have told. */
 void bpf_clear_stacks(struct bpf_loaded *loaded);
+
+/* Of the heap: appends what the maps hold now. What comes or goes meanwhile may be told or not;
+ * what is there all the time is told once. */
+struct bpf_heap_site_row {
+	uint64_t key;
+	struct bpf_heap_site site;
+};
+typedef VEC(struct bpf_heap_site_row) bpf_heap_site_rows;
+void bpf_read_heap_sites(struct bpf_loaded *loaded, bpf_heap_site_rows *rows);
+
+struct bpf_heap_thread_row {
+	uint32_t tid;
+	struct bpf_heap_thread thread;
+};
+typedef VEC(struct bpf_heap_thread_row) bpf_heap_thread_rows;
+void bpf_read_heap_threads(struct bpf_loaded *loaded, bpf_heap_thread_rows *rows);
+void bpf_remove_heap_thread(struct bpf_loaded *loaded, uint32_t tid);
+/* No block is tracked any more. Ten million of them take some seconds. */
+void bpf_clear_heap_blocks(struct bpf_loaded *loaded);
 
 #endif

@@ -148,6 +148,14 @@ void bpf_tell_losses(struct src_bpf *bpf)
 		  &told->waits_unwalked);
 	tell_more(bpf, LOSS_SWITCHES_MISSED, bpf_read_counter(&control->switches_missed),
 		  &told->switches_missed);
+	tell_more(bpf, LOSS_HEAP_BLOCKS_FULL, bpf_read_counter(&control->heap_blocks_full),
+		  &told->heap_blocks_full);
+	tell_more(bpf, LOSS_HEAP_STACKS_FULL, bpf_read_counter(&control->heap_sites_full),
+		  &told->heap_stacks_full);
+	tell_more(bpf, LOSS_HEAP_STACKS_LOST, bpf_read_counter(&control->heap_stacks_lost),
+		  &told->heap_stacks_lost);
+	tell_more(bpf, LOSS_HEAP_CALLS_MISSED, bpf_read_counter(&control->heap_calls_missed),
+		  &told->heap_calls_missed);
 	tell_more(bpf, LOSS_TABLES_FULL, bpf->publisher.tables_full, &told->tables_full);
 	tell_more(bpf, LOSS_CODE_FULL, bpf->publisher.code_full, &told->code_full);
 	tell_more(bpf, LOSS_BAD_RECORD, bpf->decoder.bad_count, &told->bad_records);

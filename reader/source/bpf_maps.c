@@ -34,38 +34,55 @@ static void read_threads_singly(int fd, bpf_thread_states *states)
 	}
 }
 
-void bpf_read_threads(struct bpf_loaded *loaded, bpf_thread_states *states)
+/* Hands over all that a map holds, many at a time. 0: that was all; or -errno, and what was handed
+ * over was not all. is_taken: it is gone from the map then. */
+static int read_all(int fd, size_t key_bytes, size_t value_bytes, bool is_taken,
+		    void (*add)(void *context, const void *key, const void *value), void *context)
 {
-	uint32_t room = BATCH, cursor = 0;
-	uint32_t *tids = mem_array(room, sizeof(*tids));
-	struct bpf_thread *threads = mem_array(room, sizeof(*threads));
-	size_t before = states->count;
+	/* The kernel's place in the map is a number of 4 bytes, however long the keys are. */
+	uint32_t room = BATCH, cursor = 0, next = 0, count;
+	char *keys = mem_array(room, key_bytes), *values = mem_array(room, value_bytes);
 	bool is_first = true;
 	int ret = 0;
 
 	while (!ret) {
-		uint32_t next = 0, count = room;
+		uint32_t *from = is_first ? NULL : &cursor;
 
-		ret = bpf_map_lookup_batch(loaded->threads_fd, is_first ? NULL : &cursor, &next,
-					   tids, threads, &count, NULL);
+		count = room;
+		ret = is_taken ? bpf_map_lookup_and_delete_batch(fd, from, &next, keys, values,
+								 &count, NULL)
+			       : bpf_map_lookup_batch(fd, from, &next, keys, values, &count, NULL);
 		if (ret == -ENOSPC) {
 			room *= 2;
-			tids = mem_grow(tids, room, sizeof(*tids));
-			threads = mem_grow(threads, room, sizeof(*threads));
+			keys = mem_grow(keys, room, key_bytes);
+			values = mem_grow(values, room, value_bytes);
 			ret = 0;
 			continue;
 		}
 		if (ret && ret != -ENOENT)
 			break;
-		for (uint32_t i = 0; i < count; i++)
-			add_state(states, tids[i], &threads[i]);
+		for (uint32_t i = 0; add && i < count; i++)
+			add(context, keys + i * key_bytes, values + i * value_bytes);
 		cursor = next;
 		is_first = false;
 	}
-	free(tids);
-	free(threads);
-	/* -ENOENT: that was all. */
-	if (ret != -ENOENT && states->count == before)
+	free(keys);
+	free(values);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+static void add_thread(void *states, const void *tid, const void *thread)
+{
+	add_state(states, *(const uint32_t *)tid, thread);
+}
+
+void bpf_read_threads(struct bpf_loaded *loaded, bpf_thread_states *states)
+{
+	size_t before = states->count;
+
+	if (read_all(loaded->threads_fd, sizeof(uint32_t), sizeof(struct bpf_thread), false,
+		     add_thread, states) &&
+	    states->count == before)
 		read_threads_singly(loaded->threads_fd, states);
 }
 
@@ -124,4 +141,47 @@ void bpf_clear_stacks(struct bpf_loaded *loaded)
 	uint64_t hashes[2];
 
 	clear(loaded->stacks_fd, &hashes[0], &hashes[1], BPF_STACKS_MAX);
+}
+
+/* ---- the heap. Its programs need a newer kernel than batches do. */
+
+static void add_heap_site(void *context, const void *key, const void *site)
+{
+	bpf_heap_site_rows *rows = context;
+	struct bpf_heap_site_row *row = vec_add(rows);
+
+	memcpy(&row->key, key, sizeof(row->key));
+	memcpy(&row->site, site, sizeof(row->site));
+}
+
+void bpf_read_heap_sites(struct bpf_loaded *loaded, bpf_heap_site_rows *rows)
+{
+	read_all(loaded->heap_sites_fd, sizeof(uint64_t), sizeof(struct bpf_heap_site), false,
+		 add_heap_site, rows);
+}
+
+static void add_heap_thread(void *context, const void *tid, const void *thread)
+{
+	bpf_heap_thread_rows *rows = context;
+	struct bpf_heap_thread_row *row = vec_add(rows);
+
+	memcpy(&row->tid, tid, sizeof(row->tid));
+	memcpy(&row->thread, thread, sizeof(row->thread));
+}
+
+void bpf_read_heap_threads(struct bpf_loaded *loaded, bpf_heap_thread_rows *rows)
+{
+	read_all(loaded->heap_threads_fd, sizeof(uint32_t), sizeof(struct bpf_heap_thread), false,
+		 add_heap_thread, rows);
+}
+
+void bpf_remove_heap_thread(struct bpf_loaded *loaded, uint32_t tid)
+{
+	bpf_map_delete_elem(loaded->heap_threads_fd, &tid);
+}
+
+void bpf_clear_heap_blocks(struct bpf_loaded *loaded)
+{
+	read_all(loaded->heap_blocks_fd, sizeof(uint64_t), sizeof(struct bpf_heap_block), true,
+		 NULL, NULL);
 }

@@ -79,6 +79,34 @@ static void set_up_waits(struct src_bpf *bpf)
 	}
 }
 
+static void note_heap(struct src_bpf *bpf)
+{
+	perf_notes_add(&bpf->notes, arena_printf(&bpf->notes.arena, "The heap is not counted: %s",
+						 bpf->heap_reason));
+}
+
+static int load(struct src_bpf *bpf, struct err *err)
+{
+	int failed = bpf_heap_load(&bpf->loaded, &bpf->config, &bpf->prices, &bpf->notes.arena,
+				   &bpf->heap_reason, err);
+
+	if (!failed && bpf->heap_reason)
+		note_heap(bpf);
+	return failed;
+}
+
+/* Last: the target pays for its probes from here on. */
+static void open_heap(struct src_bpf *bpf)
+{
+	if (!bpf->config.heap || bpf->heap_reason)
+		return;
+	bpf->heap = bpf_heap_open(&bpf->config, &bpf->loaded, &bpf->prices, &bpf->notes.arena,
+				  &bpf->heap_reason);
+	bpf->decoder.heap = bpf_heap_books(bpf->heap);
+	if (bpf_heap_mode(bpf->heap) == HEAP_MODE_OFF && !bpf->config.start_on_exec)
+		note_heap(bpf);
+}
+
 int bpf_source_open(struct src_bpf *bpf, struct err *err)
 {
 	int failed = check(bpf, err);
@@ -86,7 +114,7 @@ int bpf_source_open(struct src_bpf *bpf, struct err *err)
 	if (failed)
 		return failed;
 	perf_raise_descriptor_limit();
-	failed = bpf_load(&bpf->loaded, &bpf->config, err);
+	failed = load(bpf, err);
 	if (failed)
 		return failed;
 	note_arena(bpf);
@@ -108,6 +136,10 @@ int bpf_source_open(struct src_bpf *bpf, struct err *err)
 	failed = open_polls(bpf);
 	if (failed)
 		return perf_refuse(&bpf->config, &bpf->permit, failed, "epoll_create", err);
-	return bpf_events_open(&bpf->events, &bpf->loaded, &bpf->config, &bpf->permit, &bpf->notes,
-			       err);
+	failed = bpf_events_open(&bpf->events, &bpf->loaded, &bpf->config, &bpf->permit,
+				 &bpf->notes, err);
+	if (failed)
+		return failed;
+	open_heap(bpf);
+	return 0;
 }

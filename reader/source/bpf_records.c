@@ -43,6 +43,23 @@ static void hand_over(struct bpf_decoder *decoder, const struct bpf_record *reco
 	decoder->sink(decoder->context, event);
 }
 
+/* The stack of a key of heap_sites. What is counted of it is told from now on. */
+static void hand_over_site(struct bpf_decoder *decoder, const struct bpf_record *record,
+			   struct event *event)
+{
+	event->time_ns = record->time_ns;
+	event->type = EVENT_HEAP_STACK;
+	event->pid = decoder->target_pid;
+	event->tid = record->tid;
+	decoder->sink(decoder->context, event);
+	heap_books_stack_told(decoder->heap, event->heap_stack.site);
+}
+
+static bool is_site(const struct bpf_decoder *decoder, uint64_t key)
+{
+	return decoder->heap && key >= HEAP_SITES_FIRST;
+}
+
 static bool decode_walked(struct bpf_decoder *decoder, const struct bpf_sample *sample, size_t size)
 {
 	bool is_stack = sample->record.type == BPF_RECORD_STACK;
@@ -63,6 +80,16 @@ static bool decode_walked(struct bpf_decoder *decoder, const struct bpf_sample *
 		/* Waits in a stack without room are told, and counted, without it. */
 		bpf_stacks_put_pcs(&decoder->waits->stacks, sample->stack, status, pcs,
 				   sample->pc_count);
+		return true;
+	}
+	if (sample->record.type == BPF_RECORD_HEAP_STACK) {
+		if (!is_site(decoder, sample->stack))
+			return false;
+		event.heap_stack.site = sample->stack;
+		event.heap_stack.pcs = pcs;
+		event.heap_stack.pc_count = sample->pc_count;
+		event.heap_stack.status = sample->pc_count ? status : STACK_EMPTY;
+		hand_over_site(decoder, &sample->record, &event);
 		return true;
 	}
 	if (sample->event >= decoder->event_count)
@@ -91,6 +118,19 @@ static bool decode_copy(struct bpf_decoder *decoder, const struct bpf_copy *copy
 		return false;
 	registers.rip = copy->rip;
 	memcpy(registers.general, copy->general, sizeof(registers.general));
+	if (copy->record.type == BPF_RECORD_HEAP_COPY) {
+		if (!is_site(decoder, copy->stack))
+			return false;
+		event.heap_stack.site = copy->stack;
+		event.heap_stack.pcs = &registers.rip;
+		event.heap_stack.pc_count = 1;
+		event.heap_stack.status = status;
+		event.heap_stack.registers = &registers;
+		event.heap_stack.stack = copy->bytes;
+		event.heap_stack.stack_bytes = copy->size;
+		hand_over_site(decoder, &copy->record, &event);
+		return true;
+	}
 	if (copy->stack) {
 		if (!decoder->waits)
 			return false;
@@ -133,8 +173,10 @@ static bool decode(struct bpf_decoder *decoder, const void *bytes, size_t size)
 	switch ((enum bpf_record_type)record->type) {
 	case BPF_RECORD_SAMPLE:
 	case BPF_RECORD_STACK:
+	case BPF_RECORD_HEAP_STACK:
 		return decode_walked(decoder, bytes, size);
 	case BPF_RECORD_COPY:
+	case BPF_RECORD_HEAP_COPY:
 		return decode_copy(decoder, bytes, size);
 	case BPF_RECORD_WAIT:
 		return decode_wait(decoder, bytes, size);

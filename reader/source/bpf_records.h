@@ -5,12 +5,14 @@
 
 #include "bpf/shared.h"
 #include "reader/source/bpf_waits.h"
+#include "reader/source/heap_books.h"
 #include "reader/source/source.h"
 
 struct bpf_decoder {
 	uint32_t target_pid;
 	uint32_t event_count;
 	struct bpf_waits *waits; /* NULL: none are recorded */
+	struct heap_books *heap; /* NULL: the heap is not counted */
 
 	uint64_t bad_count;   /* records that cannot be */
 	uint64_t stacks_told; /* of waits, with those that found no room */

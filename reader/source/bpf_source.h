@@ -6,6 +6,7 @@
 
 #include "reader/source/bpf_code.h"
 #include "reader/source/bpf_events.h"
+#include "reader/source/bpf_heap.h"
 #include "reader/source/bpf_pace.h"
 #include "reader/source/bpf_records.h"
 #include "reader/source/perf_cpus.h"
@@ -15,6 +16,7 @@
 struct told {
 	uint64_t ring_full, waits_ring_full, wait_threads, waits_unwalked, switches_missed;
 	uint64_t tables_full, code_full, bad_records;
+	uint64_t heap_blocks_full, heap_stacks_full, heap_stacks_lost, heap_calls_missed;
 };
 
 struct src_bpf {
@@ -30,6 +32,9 @@ struct src_bpf {
 	struct bpf_decoder decoder;
 	struct bpf_waits waits;
 	bpf_thread_states states;
+	struct heap_prices prices;
+	struct bpf_heap *heap;	 /* NULL: it is not counted */
+	const char *heap_reason; /* in the arena of notes; NULL: it was not asked for */
 	int epoll_fd;
 	struct pollfd *polls; /* wake_fd, epoll_fd, then the side-band's leaders */
 	bool may_rest;	      /* the last drain had nothing of the target's in the side-band */

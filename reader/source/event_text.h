@@ -9,13 +9,15 @@
 
 #include "reader/core/event.h"
 #include "reader/core/event_kind.h"
+#include "reader/core/heap.h"
 #include "reader/source/source.h"
 #include "reader/util/err.h"
 
 struct event_text_header {
 	const struct event_kind *events[SOURCE_EVENTS_MAX];
 	size_t event_count;
-	uint32_t frequency; /* Hz */
+	uint32_t frequency;  /* Hz */
+	enum heap_mode heap; /* as it began; off: there are no events of the heap */
 };
 
 /* Both return 0, or -EIO where the file could not take it. */

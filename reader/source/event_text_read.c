@@ -2,7 +2,6 @@
  * and texts are bounded, and what is not as described is refused by its line. */
 #include "reader/source/event_text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "reader/source/event_text_fields.h"
 #include "reader/source/event_text_words.h"
 #include "reader/util/fmt.h"
 #include "reader/util/mem.h"
@@ -18,7 +18,6 @@
 enum {
 	/* A path of which each byte is escaped, or a full stack, and the fields before. */
 	LINE_BYTES_MAX = 4 * EVENT_PATH_MAX + 512,
-	ESCAPE_LENGTH = 4, /* \xHH */
 };
 
 _Static_assert(LINE_BYTES_MAX > EVENT_FRAMES_MAX * 17 + 512, "a full stack fits a line");
@@ -30,10 +29,7 @@ struct event_text_reader {
 	off_t first_event;
 	uint64_t header_lines;
 	uint64_t line_number;
-	/* The fields of the line that are not yet taken; NULL when there are none. */
-	char *rest;
-	/* What the first field that was not right should have been; NULL while all is right. */
-	const char *wrong;
+	struct event_text_fields fields; /* of the line */
 	uint64_t pcs[EVENT_FRAMES_MAX];
 	char line[LINE_BYTES_MAX];
 };
@@ -51,8 +47,7 @@ static int read_line(struct event_text_reader *reader, struct err *err)
 	int byte;
 
 	reader->line_number++;
-	reader->wrong = NULL;
-	reader->rest = reader->line;
+	reader->fields = (struct event_text_fields){reader->line, NULL};
 	while ((byte = getc_unlocked(reader->file)) != EOF && byte != '\n') {
 		if (!byte)
 			return fail(reader, err, "a NUL byte in text");
@@ -68,142 +63,48 @@ static int read_line(struct event_text_reader *reader, struct err *err)
 	return length ? fail(reader, err, "the line is cut off") : 0;
 }
 
-static void set_wrong(struct event_text_reader *reader, const char *wanted)
-{
-	if (!reader->wrong)
-		reader->wrong = wanted;
-}
-
-/* The next field, or "". */
-static const char *take_word(struct event_text_reader *reader)
-{
-	char *word = reader->rest;
-
-	if (!word)
-		return "";
-	reader->rest = strchr(word, ' ');
-	if (reader->rest)
-		*reader->rest++ = '\0';
-	return word;
-}
-
-static uint64_t take_number(struct event_text_reader *reader, uint64_t max, const char *wanted)
-{
-	uint64_t value;
-
-	if (parse_count(take_word(reader), &value) || value > max) {
-		set_wrong(reader, wanted);
-		return 0;
-	}
-	return value;
-}
-
-static uint32_t take_u32(struct event_text_reader *reader, const char *wanted)
-{
-	return (uint32_t)take_number(reader, UINT32_MAX, wanted);
-}
-
-static uint64_t take_hex(struct event_text_reader *reader, const char *wanted)
-{
-	const char *word = take_word(reader);
-	size_t length = strlen(word);
-
-	if (!length || length > 16 || strspn(word, "0123456789abcdef") != length) {
-		set_wrong(reader, wanted);
-		return 0;
-	}
-	return strtoull(word, NULL, 16);
-}
-
-/* One of two words. */
-static bool take_choice(struct event_text_reader *reader, const char *yes, const char *no,
-			const char *wanted)
-{
-	const char *word = take_word(reader);
-
-	if (strcmp(word, yes) == 0)
-		return true;
-	if (strcmp(word, no))
-		set_wrong(reader, wanted);
-	return false;
-}
-
-/* The byte of \xHH, or -1. */
-static int unescape(const char *text)
-{
-	if (text[1] != 'x' || !isxdigit((unsigned char)text[2]) ||
-	    !isxdigit((unsigned char)text[3]))
-		return -1;
-	return (int)strtoul((char[]){text[2], text[3], '\0'}, NULL, 16);
-}
-
-/* The rest of the line, unescaped in place; max includes the terminating NUL. */
-static const char *take_text(struct event_text_reader *reader, size_t max, const char *wanted)
-{
-	char *text = reader->rest, *to = text;
-	const char *from = text;
-
-	reader->rest = NULL;
-	if (!text || !*text) {
-		set_wrong(reader, wanted);
-		return "";
-	}
-	if (strcmp(text, "-") == 0)
-		return "";
-	while (*from) {
-		int byte = *from;
-
-		if (*from == '\\') {
-			byte = unescape(from);
-			if (byte <= 0) {
-				set_wrong(reader, wanted);
-				return "";
-			}
-			from += ESCAPE_LENGTH;
-		} else {
-			from++;
-		}
-		*to++ = (char)byte;
-	}
-	*to = '\0';
-	if ((size_t)(to - text) >= max)
-		set_wrong(reader, wanted);
-	return text;
-}
-
 /* Returns whether the event is measured in time. */
 static bool parse_index(struct event_text_reader *reader, struct event *event)
 {
-	event->sample.event_index = take_u32(reader, "the event's number");
+	event->sample.event_index = fields_u32(&reader->fields, "the event's number");
 	if (event->sample.event_index < reader->header.event_count)
 		return reader->header.events[event->sample.event_index]->unit == EVENT_UNIT_TIME;
-	set_wrong(reader, "the number of an event that the header declares");
+	fields_set_wrong(&reader->fields, "the number of an event that the header declares");
 	return false;
 }
 
-static void parse_status(struct event_text_reader *reader, struct event *event)
+static enum stack_status take_status(struct event_text_reader *reader)
 {
-	const char *status = take_word(reader);
+	const char *status = fields_word(&reader->fields);
 	int at = 0;
 
 	while (at < STACK_STATUSES && strcmp(stack_status_names[at], status))
 		at++;
-	if (at == STACK_STATUSES)
-		set_wrong(reader, "how good the stack is");
-	else
-		event->sample.status = (enum stack_status)at;
+	if (at < STACK_STATUSES)
+		return (enum stack_status)at;
+	fields_set_wrong(&reader->fields, "how good the stack is");
+	return STACK_EMPTY;
 }
 
-/* To the end of the line. */
-static void parse_pcs(struct event_text_reader *reader, struct event *event)
+/* To the end of the line, into reader->pcs; returns how many. */
+static uint32_t take_pcs(struct event_text_reader *reader)
 {
-	while (reader->rest && !reader->wrong) {
-		if (event->sample.pc_count == EVENT_FRAMES_MAX) {
-			set_wrong(reader, "no more frames than a stack can have");
+	uint32_t count = 0;
+
+	while (reader->fields.rest && !reader->fields.wrong) {
+		if (count == EVENT_FRAMES_MAX) {
+			fields_set_wrong(&reader->fields, "no more frames than a stack can have");
 			break;
 		}
-		reader->pcs[event->sample.pc_count++] = take_hex(reader, "an address");
+		reader->pcs[count++] = fields_hex(&reader->fields, "an address");
 	}
+	return count;
+}
+
+/* How a sample ends. */
+static void parse_pcs(struct event_text_reader *reader, struct event *event)
+{
+	event->sample.pc_count = take_pcs(reader);
 	event->sample.pcs = reader->pcs;
 }
 
@@ -211,17 +112,18 @@ static void parse_sample(struct event_text_reader *reader, struct event *event)
 {
 	bool is_time = parse_index(reader, event);
 
-	event->sample.value = take_number(reader, UINT64_MAX, "the value");
+	event->sample.value = fields_number(&reader->fields, UINT64_MAX, "the value");
 	/* A sample of nothing is what a writer makes of a thread that neither ran nor waited. */
 	if (is_time && event->sample.value)
-		set_wrong(reader, "the number of an event that is sampled");
-	parse_status(reader, event);
-	event->sample.in_kernel = take_choice(reader, "kernel", "user", "\"user\" or \"kernel\"");
+		fields_set_wrong(&reader->fields, "the number of an event that is sampled");
+	event->sample.status = take_status(reader);
+	event->sample.in_kernel =
+		fields_choice(&reader->fields, "kernel", "user", "\"user\" or \"kernel\"");
 	parse_pcs(reader, event);
 }
 
 /* The name with "-" for each space. */
-static bool is_kind(const char *name, const char *word)
+static bool is_name(const char *name, const char *word)
 {
 	while (*name && *word == (*name == ' ' ? '-' : *name)) {
 		name++;
@@ -232,70 +134,106 @@ static bool is_kind(const char *name, const char *word)
 
 static enum wait_kind take_kind(struct event_text_reader *reader)
 {
-	const char *word = take_word(reader);
+	const char *word = fields_word(&reader->fields);
 	int kind = WAIT_NONE + 1;
 
 	if (strcmp(word, "-") == 0)
 		return WAIT_NONE;
-	while (kind < WAIT_KINDS && !is_kind(wait_kind_names[kind], word))
+	while (kind < WAIT_KINDS && !is_name(wait_kind_names[kind], word))
 		kind++;
 	if (kind < WAIT_KINDS)
 		return (enum wait_kind)kind;
-	set_wrong(reader, "a kind of wait");
+	fields_set_wrong(&reader->fields, "a kind of wait");
 	return WAIT_NONE;
 }
 
 static void parse_wait(struct event_text_reader *reader, struct event *event)
 {
 	if (!parse_index(reader, event))
-		set_wrong(reader, "the number of an event that is waited for");
+		fields_set_wrong(&reader->fields, "the number of an event that is waited for");
 	event->sample.wait_kind = take_kind(reader);
-	event->sample.value = take_number(reader, INT64_MAX, "the time waited");
-	event->sample.waits = take_number(reader, INT64_MAX, "the number of waits");
-	event->sample.run_ns = take_number(reader, INT64_MAX, "the time that the thread ran");
+	event->sample.value = fields_number(&reader->fields, INT64_MAX, "the time waited");
+	event->sample.waits = fields_number(&reader->fields, INT64_MAX, "the number of waits");
+	event->sample.run_ns =
+		fields_number(&reader->fields, INT64_MAX, "the time that the thread ran");
 	if (!event->sample.wait_kind && (event->sample.value || event->sample.waits))
-		set_wrong(reader, "a kind of wait");
-	parse_status(reader, event);
+		fields_set_wrong(&reader->fields, "a kind of wait");
+	event->sample.status = take_status(reader);
 	parse_pcs(reader, event);
 }
 
 static void parse_device(struct event_text_reader *reader, struct event *event)
 {
-	char *rest = reader->rest, *colon = rest ? rest + strcspn(rest, ": ") : NULL;
+	char *rest = reader->fields.rest, *colon = rest ? rest + strcspn(rest, ": ") : NULL;
 
 	if (!colon || *colon != ':') {
-		set_wrong(reader, "a device as MAJOR:MINOR");
+		fields_set_wrong(&reader->fields, "a device as MAJOR:MINOR");
 		return;
 	}
 	*colon = ' ';
-	event->mmap.device_major = take_u32(reader, "a device as MAJOR:MINOR");
-	event->mmap.device_minor = take_u32(reader, "a device as MAJOR:MINOR");
+	event->mmap.device_major = fields_u32(&reader->fields, "a device as MAJOR:MINOR");
+	event->mmap.device_minor = fields_u32(&reader->fields, "a device as MAJOR:MINOR");
 }
 
 static void parse_mmap(struct event_text_reader *reader, struct event *event)
 {
-	event->mmap.start = take_hex(reader, "an address");
-	event->mmap.length = take_hex(reader, "a length");
-	event->mmap.file_offset = take_hex(reader, "an offset in the file");
+	event->mmap.start = fields_hex(&reader->fields, "an address");
+	event->mmap.length = fields_hex(&reader->fields, "a length");
+	event->mmap.file_offset = fields_hex(&reader->fields, "an offset in the file");
 	if (!event->mmap.length || event->mmap.start + event->mmap.length < event->mmap.start)
-		set_wrong(reader, "a length within the address space");
+		fields_set_wrong(&reader->fields, "a length within the address space");
 	parse_device(reader, event);
-	event->mmap.inode = take_number(reader, UINT64_MAX, "an inode");
-	event->mmap.is_executable = take_choice(reader, "x", "-", "\"x\" or \"-\"");
-	event->mmap.path = take_text(reader, EVENT_PATH_MAX, "a path");
+	event->mmap.inode = fields_number(&reader->fields, UINT64_MAX, "an inode");
+	event->mmap.is_executable = fields_choice(&reader->fields, "x", "-", "\"x\" or \"-\"");
+	event->mmap.path = fields_text(&reader->fields, EVENT_PATH_MAX, "a path");
 }
 
 static void parse_lost(struct event_text_reader *reader, struct event *event)
 {
-	event->lost.cause = loss_by_name(take_word(reader));
+	event->lost.cause = loss_by_name(fields_word(&reader->fields));
 	if (event->lost.cause == LOSS_CAUSES)
-		set_wrong(reader, "the name of a loss");
-	event->lost.count = take_number(reader, UINT64_MAX, "a count");
+		fields_set_wrong(&reader->fields, "the name of a loss");
+	event->lost.count = fields_number(&reader->fields, UINT64_MAX, "a count");
+}
+
+static void parse_heap_stack(struct event_text_reader *reader, struct event *event)
+{
+	event->heap_stack.site = fields_hex(&reader->fields, "the number of a stack");
+	event->heap_stack.status = take_status(reader);
+	event->heap_stack.pc_count = take_pcs(reader);
+	event->heap_stack.pcs = reader->pcs;
+}
+
+static void parse_heap_counts(struct event_text_reader *reader, struct event *event)
+{
+	char *counts = (char *)&event->heap_counts.counts;
+
+	event->heap_counts.site = fields_hex(&reader->fields, "the number of a stack");
+	for (int i = 0; i < EVENT_TEXT_COUNTS; i++)
+		*(uint64_t *)(counts + event_text_counts[i]) =
+			fields_number(&reader->fields, INT64_MAX, "a count of the heap");
+}
+
+static void parse_heap_state(struct event_text_reader *reader, struct event *event)
+{
+	char *state = (char *)&event->heap_state;
+
+	event->heap_state.is_counted =
+		fields_choice(&reader->fields, "counted", "-", "\"counted\" or \"-\"");
+	for (int i = 0; i < EVENT_TEXT_STATES; i++) {
+		char *number = state + event_text_states[i];
+
+		if (event_text_states[i] == EVENT_TEXT_SIGNED)
+			*(int64_t *)number = fields_signed(&reader->fields, "a count of the heap");
+		else
+			*(uint64_t *)number =
+				fields_number(&reader->fields, INT64_MAX, "a count of the heap");
+	}
 }
 
 static void parse_event(struct event_text_reader *reader, struct event *event)
 {
-	const char *type = take_word(reader);
+	const char *type = fields_word(&reader->fields);
 	bool is_wait = strcmp(type, EVENT_TEXT_WAIT) == 0;
 	int at = 0;
 
@@ -305,13 +243,13 @@ static void parse_event(struct event_text_reader *reader, struct event *event)
 		while (at < EVENT_TYPES && strcmp(event_text_types[at], type))
 			at++;
 	if (at == EVENT_TYPES) {
-		set_wrong(reader, "the type of an event");
+		fields_set_wrong(&reader->fields, "the type of an event");
 		return;
 	}
 	*event = (struct event){.type = (enum event_type)at};
-	event->time_ns = take_number(reader, INT64_MAX, "a time");
-	event->pid = take_u32(reader, "a process");
-	event->tid = take_u32(reader, "a thread");
+	event->time_ns = fields_number(&reader->fields, INT64_MAX, "a time");
+	event->pid = fields_u32(&reader->fields, "a process");
+	event->tid = fields_u32(&reader->fields, "a thread");
 	switch (event->type) {
 	case EVENT_SAMPLE:
 		if (is_wait)
@@ -323,28 +261,39 @@ static void parse_event(struct event_text_reader *reader, struct event *event)
 		parse_mmap(reader, event);
 		break;
 	case EVENT_COMM:
-		event->comm.is_exec = take_choice(reader, "exec", "name", "\"exec\" or \"name\"");
-		event->comm.comm = take_text(reader, EVENT_COMM_MAX, "a name");
+		event->comm.is_exec =
+			fields_choice(&reader->fields, "exec", "name", "\"exec\" or \"name\"");
+		event->comm.comm = fields_text(&reader->fields, EVENT_COMM_MAX, "a name");
 		break;
 	case EVENT_FORK:
-		event->fork.parent_pid = take_u32(reader, "the parent process");
-		event->fork.parent_tid = take_u32(reader, "the parent thread");
+		event->fork.parent_pid = fields_u32(&reader->fields, "the parent process");
+		event->fork.parent_tid = fields_u32(&reader->fields, "the parent thread");
 		break;
 	case EVENT_LOST:
 		parse_lost(reader, event);
 		break;
-	default:
+	case EVENT_HEAP_STACK:
+		parse_heap_stack(reader, event);
+		break;
+	case EVENT_HEAP_COUNTS:
+		parse_heap_counts(reader, event);
+		break;
+	case EVENT_HEAP_STATE:
+		parse_heap_state(reader, event);
+		break;
+	case EVENT_EXIT:
+	case EVENT_TYPES:
 		break;
 	}
-	if (reader->rest)
-		set_wrong(reader, "the end of the line");
+	if (reader->fields.rest)
+		fields_set_wrong(&reader->fields, "the end of the line");
 }
 
 static int fail_wanted(struct event_text_reader *reader, struct err *err)
 {
 	char what[128];
 
-	snprintf(what, sizeof(what), "%s should be there", reader->wrong);
+	snprintf(what, sizeof(what), "%s should be there", reader->fields.wrong);
 	return fail(reader, err, what);
 }
 
@@ -356,7 +305,7 @@ int event_text_next(struct event_text_reader *reader, struct event *ret_event, s
 	if (got <= 0)
 		return got;
 	parse_event(reader, &event);
-	if (reader->wrong)
+	if (reader->fields.wrong)
 		return fail_wanted(reader, err);
 	*ret_event = event;
 	return 1;
@@ -366,19 +315,46 @@ static void parse_kinds(struct event_text_reader *reader)
 {
 	struct event_text_header *header = &reader->header;
 
-	if (strcmp(take_word(reader), "events") || !reader->rest)
-		set_wrong(reader, "the list of events");
-	while (reader->rest && !reader->wrong) {
-		const char *name = take_word(reader);
+	if (strcmp(fields_word(&reader->fields), "events") || !reader->fields.rest)
+		fields_set_wrong(&reader->fields, "the list of events");
+	while (reader->fields.rest && !reader->fields.wrong) {
+		const char *name = fields_word(&reader->fields);
 		const struct event_kind *kind = event_kind_by_name(name, strlen(name));
 
 		if (!kind)
-			set_wrong(reader, "the name of an event that this rsprof knows");
+			fields_set_wrong(&reader->fields,
+					 "the name of an event that this rsprof knows");
 		else if (header->event_count == SOURCE_EVENTS_MAX)
-			set_wrong(reader, "no more events than can be recorded together");
+			fields_set_wrong(&reader->fields,
+					 "no more events than can be recorded together");
 		else
 			header->events[header->event_count++] = kind;
 	}
+}
+
+/* The line that tells how the heap is counted, where there is one. */
+static int read_heap_mode(struct event_text_reader *reader, struct err *err)
+{
+	off_t before = ftello(reader->file);
+	uint64_t line_number = reader->line_number;
+	int got = read_line(reader, NULL), mode = HEAP_MODE_OFF + 1;
+	const char *word;
+
+	if (got > 0 && strcmp(fields_word(&reader->fields), EVENT_TEXT_HEAP) == 0) {
+		word = fields_word(&reader->fields);
+		while (mode < HEAP_MODES && !is_name(heap_mode_names[mode], word))
+			mode++;
+		if (mode == HEAP_MODES || reader->fields.rest) {
+			fields_set_wrong(&reader->fields, "how the heap is counted");
+			return fail_wanted(reader, err);
+		}
+		reader->header.heap = (enum heap_mode)mode;
+		return 0;
+	}
+	/* An event, sound or not, or the end: whoever reads events tells. */
+	fseeko(reader->file, before, SEEK_SET);
+	reader->line_number = line_number;
+	return 0;
 }
 
 static int read_header(struct event_text_reader *reader, struct err *err)
@@ -392,20 +368,20 @@ static int read_header(struct event_text_reader *reader, struct err *err)
 	got = read_line(reader, err);
 	if (got > 0)
 		parse_kinds(reader);
-	if (got > 0 && !reader->wrong)
+	if (got > 0 && !reader->fields.wrong)
 		got = read_line(reader, err);
 	if (got < 0)
 		return got;
 	if (!got)
 		return fail(reader, err, "the header is cut off");
-	if (!reader->wrong) {
-		if (strcmp(take_word(reader), "frequency"))
-			set_wrong(reader, "the frequency");
-		reader->header.frequency = take_u32(reader, "the frequency");
-		if (reader->rest)
-			set_wrong(reader, "the end of the line");
+	if (!reader->fields.wrong) {
+		if (strcmp(fields_word(&reader->fields), "frequency"))
+			fields_set_wrong(&reader->fields, "the frequency");
+		reader->header.frequency = fields_u32(&reader->fields, "the frequency");
+		if (reader->fields.rest)
+			fields_set_wrong(&reader->fields, "the end of the line");
 	}
-	return reader->wrong ? fail_wanted(reader, err) : 0;
+	return reader->fields.wrong ? fail_wanted(reader, err) : read_heap_mode(reader, err);
 }
 
 /* A regular file, or NULL with err set. */

@@ -11,6 +11,7 @@
 #include "reader/core/delta.h"
 #include "reader/core/event.h"
 #include "reader/core/event_kind.h"
+#include "reader/core/heap.h"
 #include "reader/target/target.h"
 #include "reader/unwind/table.h"
 #include "reader/util/arena.h"
@@ -29,6 +30,14 @@ struct source_config {
 	uint64_t buffer_bytes; /* --buffer, all rings together */
 	uint64_t unwind_bytes;	     /* --unwind-memory, for tables in the kernel */
 	uint32_t overhead_max_pct;   /* --max-overhead */
+	/* --heap. HEAP_MODE_OFF: the heap is not counted; the source may count less than is asked for
+	 * and says so (next_step, notes). */
+	enum heap_mode heap;
+	bool heap_is_asked;	    /* by name: not what auto stands for */
+	bool heap_is_forced;	    /* never step down, whatever it costs */
+	uint32_t heap_sample_bytes; /* --heap-sample: mean distance of samples */
+	uint32_t heap_blocks_max;   /* --heap-blocks: that are tracked at a time */
+	uint32_t heap_stacks_max;   /* --heap-stacks: distinct ones that allocate */
 	const char *replay_path;
 };
 
@@ -49,6 +58,10 @@ struct source_facts {
 	uint64_t buffer_bytes; /* what was really got */
 	uint32_t threads_opened;
 	uint32_t copy_bytes; /* how much of a stack it copies at most, for the pump to walk */
+	enum heap_mode heap; /* as it begins */
+	/* What serves the target's memory and where it is watched ("glibc malloc in libc.so.6: 10
+	 * functions"), or why the heap is not counted. NULL where it was not asked for. */
+	const char *heap_reason;
 };
 
 typedef void (*source_sink)(void *context, const struct event *event);
@@ -74,7 +87,7 @@ struct source_ops {
 	void (*set_code)(struct source *source, uint64_t epoch, const struct source_code *code,
 			 size_t count, const struct unwind_rules *rules);
 	/* A step since the last call (the cost of waits was too high); false: none. Times are
-	 * CLOCK_MONOTONIC, strings constant. NULL: there never are. */
+	 * CLOCK_MONOTONIC, strings live until the source is closed. NULL: there never are. */
 	bool (*next_step)(struct source *source, struct delta_step *ret_step);
 	/* A replay says when its events are over; NULL: never by itself. */
 	bool (*is_over)(const struct source *source);

@@ -10,7 +10,8 @@
  *     bpf_waits.c              waits, ended and in progress
  *     bpf_sleepers.c           threads asleep when the recording begins
  *     bpf_look.c               what is looked at from time to time
- *     bpf_pace.c               what walking the stacks of waits may cost */
+ *     bpf_pace.c               what walking the stacks of waits may cost
+ *     bpf_heap.c               the heap: probes on the target's allocators, and their counters */
 #include <linux/membarrier.h>
 #include <linux/perf_event.h>
 #include <sys/epoll.h>
@@ -43,6 +44,7 @@ static void src_bpf_close(struct source *source)
 
 	if (!bpf)
 		return;
+	bpf_heap_close(bpf->heap);
 	bpf_events_close(&bpf->events);
 	perf_cpus_close(&bpf->cpus);
 	perf_decoder_done(&bpf->sideband);
@@ -88,6 +90,7 @@ static int src_bpf_start(struct source *source, struct err *err)
 	bpf->look_ns = now;
 	bpf->cpu_ns = bpf_target_cpu_ns(bpf);
 	__atomic_store_n(&control->is_on, 1, __ATOMIC_SEQ_CST);
+	bpf_heap_start(bpf->heap, now);
 	if (bpf->config.start_on_exec)
 		return 0;
 	bpf_events_set(&bpf->events, PERF_EVENT_IOC_ENABLE);
@@ -110,6 +113,7 @@ static void src_bpf_stop(struct source *source)
 	/* Programs that have begun before are over when this returns: they run under RCU. Where it
 	 * is refused they are over long before somebody drains. */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	bpf_heap_stop(bpf->heap);
 	bpf->is_stopped = true;
 }
 
@@ -126,6 +130,7 @@ static void src_bpf_set_code(struct source *source, uint64_t epoch, const struct
 	struct src_bpf *bpf = src_bpf_of(source);
 
 	bpf_publish(&bpf->publisher, epoch, code, count, rules);
+	bpf_heap_update(bpf->heap);
 	if (!bpf->decoder.waits)
 		return;
 	bpf_stacks_new_generation(&bpf->waits.stacks);
@@ -142,8 +147,11 @@ static void on_sideband(void *context, const struct event *event)
 	struct src_bpf *bpf = context;
 
 	bpf->may_rest = false;
-	if (event->type == EVENT_EXIT && bpf->events.late_count)
-		bpf_remove_late_thread(&bpf->loaded, event->tid);
+	if (event->type == EVENT_EXIT) {
+		if (bpf->events.late_count)
+			bpf_remove_late_thread(&bpf->loaded, event->tid);
+		bpf_heap_on_thread_exit(bpf->heap, event->tid);
+	}
 	if (event->type == EVENT_COMM && event->comm.is_exec) {
 		/* One thread is left, and it may bear another's number from now on. */
 		if (bpf->events.late_count)
@@ -176,6 +184,7 @@ static int src_bpf_drain(struct source *source, source_sink sink, void *context)
 	drain_sideband(bpf);
 	bpf_read_ring(&bpf->loaded);
 	bpf_look(bpf);
+	bpf_heap_look(bpf->heap, bpf->is_stopped && !bpf->told_end, sink, context);
 	if (bpf->decoder.waits)
 		bpf_waits_flush(&bpf->waits, sink, context);
 	bpf_tell_losses(bpf);
@@ -212,7 +221,7 @@ static bool src_bpf_next_step(struct source *source, struct delta_step *ret_step
 	struct src_bpf *bpf = src_bpf_of(source);
 
 	if (bpf->steps_told == bpf->steps.count)
-		return false;
+		return bpf_heap_next_step(bpf->heap, ret_step);
 	*ret_step = bpf->steps.items[bpf->steps_told++];
 	return true;
 }
@@ -228,6 +237,8 @@ static void src_bpf_describe(const struct source *source, struct arena *arena,
 		.buffer_bytes = bpf->loaded.ring_bytes,
 		.threads_opened = bpf->events.threads_opened,
 		.copy_bytes = bpf->loaded.copy_bytes,
+		.heap = bpf_heap_mode(bpf->heap),
+		.heap_reason = bpf->heap_reason ? arena_strdup(arena, bpf->heap_reason) : NULL,
 	};
 	perf_notes_copy(&bpf->notes, arena, ret_facts);
 }

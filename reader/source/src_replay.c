@@ -21,7 +21,8 @@ struct src_replay {
 	struct source base;
 	struct event_text_reader *reader;
 	int wanted[SOURCE_EVENTS_MAX]; /* number of an event in the file → in the recording */
-	uint32_t frequency;            /* that the recording is told to have */
+	uint32_t frequency;	       /* that the recording is told to have */
+	bool wants_heap;
 	bool is_over;
 };
 
@@ -72,7 +73,14 @@ static int match_events(struct src_replay *replay, const struct source_config *c
 		replay->wanted[at] = (int)wanted;
 	}
 	replay->frequency = config->frequency;
+	replay->wants_heap = config->heap != HEAP_MODE_OFF && header->heap != HEAP_MODE_OFF;
 	return 0;
+}
+
+static bool is_of_heap(const struct event *event)
+{
+	return event->type == EVENT_HEAP_STACK || event->type == EVENT_HEAP_COUNTS ||
+	       event->type == EVENT_HEAP_STATE;
 }
 
 static int check_file(struct src_replay *replay, struct err *err)
@@ -136,6 +144,8 @@ static int src_replay_drain(struct source *source, source_sink sink, void *conte
 				continue;
 			event.sample.event_index = (uint32_t)index;
 		}
+		if (is_of_heap(&event) && !replay->wants_heap)
+			continue;
 		sink(context, &event);
 	}
 	return 0;
@@ -167,10 +177,17 @@ static void src_replay_describe(const struct source *source, struct arena *arena
 	uint32_t frequency = event_text_header(replay->reader)->frequency;
 	const char **note = arena_alloc(arena, sizeof(*note));
 
-	*ret_facts = (struct source_facts){.name = "replay", .stacks = "as recorded"};
+	*ret_facts = (struct source_facts){
+		.name = "replay",
+		.stacks = "as recorded",
+		.heap = replay->wants_heap ? event_text_header(replay->reader)->heap
+					   : HEAP_MODE_OFF,
+		.heap_reason = replay->wants_heap ? "as recorded" : "the file has no heap",
+	};
 	if (frequency == replay->frequency)
 		return;
-	*note = arena_printf(arena, "The events were recorded at %" PRIu32 " Hz, not at %" PRIu32
+	*note = arena_printf(arena,
+			     "The events were recorded at %" PRIu32 " Hz, not at %" PRIu32
 			     ": --cpu-freq %" PRIu32 " counts their time right.",
 			     frequency, replay->frequency, frequency);
 	ret_facts->notes = note;

@@ -258,9 +258,12 @@ static int write_delta(struct store *store, const struct delta *delta, struct er
 				 (int64_t)((store->offset_ns + delta->end_ns) / NS_PER_MS),
 				 store->recording, (int64_t)delta->process.user_ms,
 				 (int64_t)delta->process.system_ms,
-				 (int64_t)delta->process.rss_bytes);
+				 (int64_t)delta->process.rss_bytes,
+				 (int64_t)delta->process.rss_anonymous_bytes);
 	if (ret == 0)
 		ret = write_rows(store, checkpoint, delta, err);
+	if (ret == 0)
+		ret = heap_write(store, checkpoint, delta, err);
 	if (ret == 0)
 		ret = rollup_end_checkpoint(&store->rollup, (uint32_t)checkpoint, err);
 	if (ret == 0)

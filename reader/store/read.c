@@ -173,6 +173,7 @@ static void load_done(struct load *load)
 		vec_done(&indexes[i]->ids);
 	vec_done(&load->text);
 	vec_done(&load->checkpoints);
+	vec_done(&load->spans);
 }
 
 int store_reader_snapshot(struct store_reader *reader, struct store_window window,
@@ -191,6 +192,8 @@ int store_reader_snapshot(struct store_reader *reader, struct store_window windo
 		ret = load_checkpoints(&load);
 	if (ret == 0)
 		ret = load_counts(&load, window);
+	if (ret == 0)
+		ret = load_heap(&load, window);
 	sqlite3_exec(reader->sql.db, "ROLLBACK", NULL, NULL, NULL);
 	if (ret == 0 && load.needs_charge)
 		snapshot_recharge(load.snapshot);

@@ -32,9 +32,16 @@ enum {
 	READ_CHAIN_MAX = 1024,
 };
 
-/* A checkpoint as far as windows need it. */
+/* A checkpoint as far as windows and polls of the heap need it. */
 struct read_checkpoint {
 	int64_t id, timestamp_ms;
+	uint32_t recording; /* index */
+	uint64_t rss_bytes, rss_anonymous_bytes;
+};
+
+/* A full run of checkpoints that roll-ups hold, both ends included. */
+struct read_span {
+	int64_t id, first, last;
 };
 
 struct load {
@@ -45,7 +52,8 @@ struct load {
 		stacks;
 	VEC(const char *) text;
 	VEC(struct read_checkpoint) checkpoints;
-	bool needs_charge; /* a stack is not charged yet, or by older rules */
+	VEC(struct read_span) spans; /* in the order of time */
+	bool needs_charge;	     /* a stack is not charged yet, or by older rules */
 };
 
 /* A table being read, row by row. Whatever is not as rsprof writes it makes the file "damaged". */
@@ -70,9 +78,14 @@ uint32_t load_reference(struct load_rows *rows, int column, const struct id_inde
 /* Notes the row's own id, column 0. */
 void load_id(struct load_rows *rows, struct id_index *index);
 
-/* snapshot_load.c: everything but the counts. snapshot_rows.c: checkpoints and counts. */
+/* snapshot_load.c: everything but the counts. snapshot_rows.c: checkpoints and counts.
+ * snapshot_heap.c: the heap's. */
 int load_tables(struct load *load);
 int load_checkpoints(struct load *load);
+/* Checkpoints with from < end <= to. Their times ascend, so they are a run: its length, and the
+ * index of its first. */
+size_t load_find_window(const struct load *load, struct store_window window, size_t *ret_first);
 int load_counts(struct load *load, struct store_window window);
+int load_heap(struct load *load, struct store_window window);
 
 #endif

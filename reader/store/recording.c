@@ -181,6 +181,9 @@ int recording_begin(struct store *store, const struct store_recording *recording
 	int64_t cpu_event = 0;
 	int ret = intern_events(store, recording, &cpu_event, err);
 
+	store->interval_ns = recording->checkpoint_interval_ns;
+	if (ret == 0)
+		ret = heap_begin(store, err);
 	if (ret == 0)
 		ret = write_recording(store, recording, cpu_event, err);
 	if (ret == 0 && !store->is_append)

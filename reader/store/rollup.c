@@ -15,10 +15,15 @@ int rollup_init(struct rollup *rollup, struct sql *sql, struct err *err)
 	rollup->aggregate = aggregate_new();
 	ret = sql_prepare(sql, "INSERT INTO rollup_spans VALUES(?, ?, ?)", true,
 			  &rollup->insert_span, err);
-	if (ret < 0)
-		return ret;
-	return sql_prepare(sql, "INSERT INTO rollups VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", true,
-			   &rollup->insert_row, err);
+	if (ret == 0)
+		ret = sql_prepare(sql, "INSERT INTO rollups VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+				  true, &rollup->insert_row, err);
+	if (ret == 0)
+		ret = sql_prepare(sql,
+				  "INSERT INTO heap_rollups "
+				  "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+				  true, &rollup->insert_heap, err);
+	return ret;
 }
 
 static int load_rows(struct rollup *rollup, int64_t after, struct err *err)
@@ -44,6 +49,30 @@ static int load_rows(struct rollup *rollup, int64_t after, struct err *err)
 		row.thread.v = (uint32_t)sqlite3_column_int64(rows, 1);
 		row.stack.v = (uint32_t)sqlite3_column_int64(rows, 2);
 		rollup_add(rollup, &row);
+		ret = 0;
+	}
+	return ret;
+}
+
+static int load_heap_rows(struct rollup *rollup, int64_t after, struct err *err)
+{
+	OWN(own_statement) sqlite3_stmt *rows = NULL;
+	int ret = sql_prepare(rollup->sql,
+			      "SELECT stack_id, " HEAP_COLUMN_NAMES " FROM heap_changes "
+			      "WHERE checkpoint_id > ?",
+			      false, &rows, err);
+
+	if (ret == 0)
+		sqlite3_bind_int64(rows, 1, after);
+	while (ret == 0 && (ret = sql_step(rollup->sql, rows, err)) > 0) {
+		struct delta_heap_row row;
+		uint64_t columns[HEAP_COLUMNS];
+
+		row.stack.v = (uint32_t)sqlite3_column_int64(rows, 0);
+		for (int i = 0; i < HEAP_COLUMNS; i++)
+			columns[i] = (uint64_t)sqlite3_column_int64(rows, i + 1);
+		heap_from_columns(columns, &row.counts);
+		rollup_add_heap(rollup, &row);
 		ret = 0;
 	}
 	return ret;
@@ -76,12 +105,18 @@ int rollup_load(struct rollup *rollup, struct err *err)
 		return sql_damaged(rollup->sql, err, "its roll-ups do not reach to its end");
 	rollup->checkpoints = (uint32_t)count;
 	rollup->first_checkpoint = (uint32_t)first;
-	return load_rows(rollup, last, err);
+	ret = load_rows(rollup, last, err);
+	return ret < 0 ? ret : load_heap_rows(rollup, last, err);
 }
 
 void rollup_add(struct rollup *rollup, const struct delta_row *row)
 {
 	aggregate_add(rollup->aggregate, row);
+}
+
+void rollup_add_heap(struct rollup *rollup, const struct delta_heap_row *row)
+{
+	heap_sums_add(&rollup->heap, row->stack.v, &row->counts);
 }
 
 static int compare_rows(const void *left, const void *right)
@@ -103,6 +138,21 @@ void rollup_sort(struct delta_row *rows, size_t count)
 		qsort(rows, count, sizeof(*rows), compare_rows);
 }
 
+static int write_heap_rows(struct rollup *rollup, int64_t span, struct err *err)
+{
+	int ret = 0;
+
+	heap_sums_sort(&rollup->heap);
+	for (size_t i = 0; i < rollup->heap.rows.count && ret == 0; i++) {
+		const struct delta_heap_row *row = &rollup->heap.rows.items[i];
+		int64_t values[2 + HEAP_COLUMNS] = {span, row->stack.v};
+
+		heap_columns(&row->counts, values + 2);
+		ret = sql_run_ints(rollup->sql, rollup->insert_heap, values, 2 + HEAP_COLUMNS, err);
+	}
+	return ret;
+}
+
 static int write_span(struct rollup *rollup, uint32_t last_checkpoint, struct err *err)
 {
 	int64_t span = rollup->last_span + 1;
@@ -113,6 +163,8 @@ static int write_span(struct rollup *rollup, uint32_t last_checkpoint, struct er
 			       (const int64_t[]){span, rollup->first_checkpoint, last_checkpoint},
 			       3, err);
 
+	if (ret == 0)
+		ret = write_heap_rows(rollup, span, err);
 	unsorted = aggregate_rows(rollup->aggregate, &count);
 	if (!count)
 		return ret;
@@ -143,6 +195,7 @@ int rollup_end_checkpoint(struct rollup *rollup, uint32_t checkpoint, struct err
 	rollup->last_span++;
 	rollup->checkpoints = 0;
 	aggregate_clear(rollup->aggregate);
+	heap_sums_clear(&rollup->heap);
 	return 0;
 }
 
@@ -150,6 +203,8 @@ void rollup_done(struct rollup *rollup)
 {
 	sqlite3_finalize(rollup->insert_span);
 	sqlite3_finalize(rollup->insert_row);
+	sqlite3_finalize(rollup->insert_heap);
 	aggregate_free(rollup->aggregate);
+	heap_sums_done(&rollup->heap);
 	memset(rollup, 0, sizeof(*rollup));
 }

@@ -21,6 +21,9 @@
 -- No two of these rules give the same number. stacks.addr is the charged location's; until a stack is
 -- charged (a frame is not resolved yet), the leaf's.
 
+-- Of the heap, where the last recording counted it and ended cleanly: heap_live_bytes, heap_peak_bytes
+-- and heap_peak_ms (when, as checkpoints.timestamp_ms), peak_resolution_ms (the longest time between
+-- two looks), heap_unknown_frees.
 CREATE TABLE meta(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 -- cpu_event_id: the event that cpu_samples shows, NULL where none stands for CPU time. duration_ns
@@ -53,7 +56,8 @@ CREATE TABLE checkpoints(
 	recording_id INTEGER NOT NULL,
 	user_ms INTEGER NOT NULL,
 	system_ms INTEGER NOT NULL,
-	rss_bytes INTEGER NOT NULL);
+	rss_bytes INTEGER NOT NULL,
+	rss_anonymous_bytes INTEGER NOT NULL);
 
 -- One row a (thread, name): a thread that is renamed gets a second one.
 CREATE TABLE threads(
@@ -185,14 +189,83 @@ CREATE TABLE steps(
 	reason TEXT NOT NULL,
 	PRIMARY KEY(recording_id, signal, timestamp_ms)) WITHOUT ROWID;
 
--- Heap by allocating stack, whole recording.
+-- What was allocated during a checkpoint, by the stack that did, and what was freed of all that this
+-- stack ever allocated: calls, and bytes as they were asked for. Rows only where something was.
+-- untracked: of allocs, those whose free will not be seen; they are not live. No room to track them,
+-- frees were not watched, or the program was replaced by exec (then it counts what was live).
+-- temporary: of frees, before the same thread allocated again. reallocs: of allocs, by realloc;
+-- growth_bytes: how much larger those blocks became. estimated: of allocs, not counted but estimated
+-- from a sample. No number here goes beyond 2^63 - 1: what would stays there.
+CREATE TABLE heap_changes(
+	checkpoint_id INTEGER NOT NULL,
+	stack_id INTEGER NOT NULL,
+	allocs INTEGER NOT NULL,
+	alloc_bytes INTEGER NOT NULL,
+	frees INTEGER NOT NULL,
+	free_bytes INTEGER NOT NULL,
+	untracked INTEGER NOT NULL,
+	untracked_bytes INTEGER NOT NULL,
+	temporary INTEGER NOT NULL,
+	reallocs INTEGER NOT NULL,
+	growth_bytes INTEGER NOT NULL,
+	estimated INTEGER NOT NULL,
+	PRIMARY KEY(checkpoint_id, stack_id)) WITHOUT ROWID;
+
+-- heap_changes without the checkpoint, of each of rollup_spans.
+CREATE TABLE heap_rollups(
+	span_id INTEGER NOT NULL,
+	stack_id INTEGER NOT NULL,
+	allocs INTEGER NOT NULL,
+	alloc_bytes INTEGER NOT NULL,
+	frees INTEGER NOT NULL,
+	free_bytes INTEGER NOT NULL,
+	untracked INTEGER NOT NULL,
+	untracked_bytes INTEGER NOT NULL,
+	temporary INTEGER NOT NULL,
+	reallocs INTEGER NOT NULL,
+	growth_bytes INTEGER NOT NULL,
+	estimated INTEGER NOT NULL,
+	PRIMARY KEY(span_id, stack_id)) WITHOUT ROWID;
+
+-- heap_changes summed over the whole file, and what is live. Totals are of all recordings, live_bytes
+-- and live_blocks of the last one alone, at its end or at its last checkpoint so far: what an earlier
+-- one left alive went with its process. So within one recording
+--   live_bytes = total_alloc_bytes - total_free_bytes - untracked_bytes
+-- and in an appended file this difference is what all recordings together did not see freed.
+-- peak_bytes: the highest live_bytes at a checkpoint, of any recording.
 CREATE TABLE heap_stacks(
 	stack_id INTEGER PRIMARY KEY,
 	live_bytes INTEGER NOT NULL,
-	total_alloc_bytes INTEGER NOT NULL,
-	total_free_bytes INTEGER NOT NULL,
+	live_blocks INTEGER NOT NULL,
+	peak_bytes INTEGER NOT NULL,
 	total_allocs INTEGER NOT NULL,
-	total_frees INTEGER NOT NULL);
+	total_alloc_bytes INTEGER NOT NULL,
+	total_frees INTEGER NOT NULL,
+	total_free_bytes INTEGER NOT NULL,
+	untracked INTEGER NOT NULL,
+	untracked_bytes INTEGER NOT NULL,
+	temporary INTEGER NOT NULL,
+	reallocs INTEGER NOT NULL,
+	growth_bytes INTEGER NOT NULL,
+	estimated INTEGER NOT NULL);
+
+-- The heap as a whole at a checkpoint's end; no row where it was not counted. Counts are since the
+-- recording began. unknown_frees: of blocks from before that, or that were not tracked; mmap, munmap:
+-- of anonymous memory; brk_bytes: may be negative; hits: of probes, cost_ns: what they cost the
+-- target, an estimate.
+CREATE TABLE heap_checkpoints(
+	checkpoint_id INTEGER PRIMARY KEY,
+	live_bytes INTEGER NOT NULL,
+	live_blocks INTEGER NOT NULL,
+	unknown_frees INTEGER NOT NULL,
+	mmap_count INTEGER NOT NULL,
+	mmap_bytes INTEGER NOT NULL,
+	munmap_count INTEGER NOT NULL,
+	munmap_bytes INTEGER NOT NULL,
+	brk_count INTEGER NOT NULL,
+	brk_bytes INTEGER NOT NULL,
+	hits INTEGER NOT NULL,
+	cost_ns INTEGER NOT NULL);
 
 -- thread_id is threads.id. One row a (checkpoint, thread, addr).
 CREATE VIEW cpu_samples(checkpoint_id, thread_id, addr, count) AS
@@ -245,12 +318,29 @@ WHERE NOT EXISTS (SELECT 1 FROM locations known WHERE known.addr = u.addr)
 UNION ALL
 SELECT 0, '[no user stack]', 0, '[no user stack]';
 
--- One row a charged addr, whole recording.
+-- One row a charged addr, whole file; see heap_stacks. total_alloc_bytes - total_free_bytes is what was
+-- not seen freed: leaks, and with them the untracked_bytes, of which nobody knows. There is no peak: that
+-- of an addr is not the sum of its stacks' peaks. is_estimate: some of it was sampled. TOTAL, since SUM
+-- fails beyond 2^63 - 1; it is exact up to 2^53.
 CREATE VIEW heap_samples(addr, function, file, line, live_bytes, total_alloc_bytes,
-	total_free_bytes, total_allocs, total_frees) AS
-SELECT k.addr, s.function, s.file, s.line, SUM(h.live_bytes), SUM(h.total_alloc_bytes),
-	SUM(h.total_free_bytes), SUM(h.total_allocs), SUM(h.total_frees)
-FROM heap_stacks h
-JOIN stacks k ON k.id = h.stack_id
-JOIN symbols s ON s.addr = k.addr
-GROUP BY k.addr;
+	total_free_bytes, total_allocs, total_frees, live_blocks, temporary, reallocs, growth_bytes,
+	untracked_bytes, is_estimate) AS
+SELECT h.addr, s.function, s.file, s.line, h.live_bytes, h.total_alloc_bytes, h.total_free_bytes,
+	h.total_allocs, h.total_frees, h.live_blocks, h.temporary, h.reallocs, h.growth_bytes,
+	h.untracked_bytes, h.is_estimate
+FROM (SELECT k.addr AS addr,
+		CAST(TOTAL(x.live_bytes) AS INTEGER) AS live_bytes,
+		CAST(TOTAL(x.total_alloc_bytes) AS INTEGER) AS total_alloc_bytes,
+		CAST(TOTAL(x.total_free_bytes) AS INTEGER) AS total_free_bytes,
+		CAST(TOTAL(x.total_allocs) AS INTEGER) AS total_allocs,
+		CAST(TOTAL(x.total_frees) AS INTEGER) AS total_frees,
+		CAST(TOTAL(x.live_blocks) AS INTEGER) AS live_blocks,
+		CAST(TOTAL(x.temporary) AS INTEGER) AS temporary,
+		CAST(TOTAL(x.reallocs) AS INTEGER) AS reallocs,
+		CAST(TOTAL(x.growth_bytes) AS INTEGER) AS growth_bytes,
+		CAST(TOTAL(x.untracked_bytes) AS INTEGER) AS untracked_bytes,
+		MAX(x.estimated > 0) AS is_estimate
+	FROM heap_stacks x
+	JOIN stacks k ON k.id = x.stack_id
+	GROUP BY k.addr) h
+JOIN symbols s ON s.addr = h.addr;

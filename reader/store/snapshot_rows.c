@@ -1,5 +1,5 @@
 /* The counts of a window: from the totals where it is the whole file, else from whole roll-ups
- * inside it and single samples at its edges. */
+ * inside it and single samples at its edges. Checkpoints and roll-ups themselves. */
 #include <string.h>
 
 #include "reader/core/aggregate.h"
@@ -20,20 +20,48 @@ struct counts {
 int load_checkpoints(struct load *load)
 {
 	struct load_rows rows;
-	int64_t last_id = 0, last_ms = 0;
+	struct read_checkpoint last = {0};
 
 	load_begin(load, &rows, "checkpoints",
-		   "SELECT id, timestamp_ms FROM checkpoints ORDER BY id");
+		   "SELECT id, timestamp_ms, recording_id, rss_bytes, rss_anonymous_bytes "
+		   "FROM checkpoints ORDER BY id");
 	while (load_next(&rows)) {
 		struct read_checkpoint checkpoint = {
-			(int64_t)load_number(&rows, 0, INT32_MAX),
-			(int64_t)load_number(&rows, 1, INT64_MAX / NS_PER_MS)};
+			.id = (int64_t)load_number(&rows, 0, INT32_MAX),
+			.timestamp_ms = (int64_t)load_number(&rows, 1, INT64_MAX / NS_PER_MS),
+			.recording = load_reference(&rows, 2, &load->recordings),
+			.rss_bytes = load_number(&rows, 3, INT64_MAX),
+			.rss_anonymous_bytes = load_number(&rows, 4, INT64_MAX),
+		};
 
-		if (checkpoint.id <= last_id || checkpoint.timestamp_ms < last_ms)
+		if (checkpoint.id <= last.id || checkpoint.timestamp_ms < last.timestamp_ms ||
+		    checkpoint.recording < last.recording)
 			load_damaged(&rows, "the checkpoints are out of order");
-		last_id = checkpoint.id;
-		last_ms = checkpoint.timestamp_ms;
+		last = checkpoint;
 		*vec_add(&load->checkpoints) = checkpoint;
+	}
+	return load_end(&rows);
+}
+
+static int load_spans(struct load *load)
+{
+	struct load_rows rows;
+	int64_t last = 0;
+
+	load_begin(load, &rows, "rollup_spans",
+		   "SELECT id, first_checkpoint_id, last_checkpoint_id FROM rollup_spans "
+		   "ORDER BY first_checkpoint_id");
+	while (load_next(&rows)) {
+		struct read_span span = {
+			(int64_t)load_number(&rows, 0, INT64_MAX),
+			(int64_t)load_number(&rows, 1, INT32_MAX),
+			(int64_t)load_number(&rows, 2, INT32_MAX),
+		};
+
+		if (span.first <= last || span.last < span.first)
+			load_damaged(&rows, "the spans overlap");
+		last = span.last;
+		*vec_add(&load->spans) = span;
 	}
 	return load_end(&rows);
 }
@@ -98,35 +126,23 @@ static int add_rollup(struct counts *counts, int64_t span)
 
 static int add_window(struct counts *counts, struct run window)
 {
-	struct load_rows rows;
-	int64_t last = 0, next = window.first; /* not added yet */
+	int64_t next = window.first; /* not added yet */
 	int ret = 0;
 
-	load_begin(counts->load, &rows, "rollup_spans",
-		   "SELECT id, first_checkpoint_id, last_checkpoint_id FROM rollup_spans "
-		   "ORDER BY first_checkpoint_id");
-	while (ret == 0 && load_next(&rows)) {
-		int64_t span = (int64_t)load_number(&rows, 0, INT64_MAX);
-		struct run run = {(int64_t)load_number(&rows, 1, INT32_MAX),
-				  (int64_t)load_number(&rows, 2, INT32_MAX)};
+	for (size_t i = 0; i < counts->load->spans.count && ret == 0; i++) {
+		const struct read_span *span = &counts->load->spans.items[i];
 
-		if (run.first <= last || run.last < run.first)
-			load_damaged(&rows, "the spans overlap");
-		last = run.last;
-		if (rows.ret < 0 || run.first < window.first || run.last > window.last)
+		if (span->first < window.first || span->last > window.last)
 			continue;
-		ret = add_samples(counts, (struct run){next, run.first - 1});
+		ret = add_samples(counts, (struct run){next, span->first - 1});
 		if (ret == 0)
-			ret = add_rollup(counts, span);
-		next = run.last + 1;
+			ret = add_rollup(counts, span->id);
+		next = span->last + 1;
 	}
-	if (load_end(&rows) < 0)
-		return rows.ret;
 	return ret < 0 ? ret : add_samples(counts, (struct run){next, window.last});
 }
 
-/* Checkpoints with from < end <= to. Their times ascend, so they are a run. */
-static size_t find_run(const struct load *load, struct store_window window, struct run *ret_run)
+size_t load_find_window(const struct load *load, struct store_window window, size_t *ret_first)
 {
 	size_t count = 0;
 
@@ -139,8 +155,7 @@ static size_t find_run(const struct load *load, struct store_window window, stru
 		if ((window.from_ns && end_ns <= window.from_ns) || end_ns > window.to_ns)
 			continue;
 		if (!count++)
-			ret_run->first = checkpoint->id;
-		ret_run->last = checkpoint->id;
+			*ret_first = i;
 	}
 	return count;
 }
@@ -149,16 +164,17 @@ int load_counts(struct load *load, struct store_window window)
 {
 	struct snapshot *snapshot = load->snapshot;
 	struct counts counts = {.load = load, .aggregate = aggregate_new()};
-	struct run run = {1, 0};
+	const struct read_checkpoint *checkpoints = load->checkpoints.items;
 	const struct delta_row *sums;
 	struct snapshot_row *rows;
-	size_t count = find_run(load, window, &run);
-	int ret = 0;
+	size_t first = 0, count = load_find_window(load, window, &first);
+	int ret = load_spans(load);
 
-	if (count && count == load->checkpoints.count)
+	if (ret == 0 && count && count == load->checkpoints.count)
 		ret = add_totals(&counts);
-	else if (count)
-		ret = add_window(&counts, run);
+	else if (ret == 0 && count)
+		ret = add_window(&counts, (struct run){checkpoints[first].id,
+						       checkpoints[first + count - 1].id});
 	snapshot->checkpoint_count = count;
 	snapshot->window_from_ns =
 		window.from_ns < snapshot->duration_ns ? window.from_ns : snapshot->duration_ns;

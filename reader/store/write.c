@@ -17,7 +17,7 @@ static const char *const texts[WRITE_STATEMENTS] = {
 	[WRITE_FRAME] = "INSERT INTO frames VALUES(?, ?, ?, 0, 0, 0)",
 	[WRITE_NODE] = "INSERT INTO nodes VALUES(?, NULLIF(?, 0), ?)",
 	[WRITE_STACK] = "INSERT INTO stacks VALUES(?1, NULLIF(?2, 0), ?3, ?3, NULL, NULL, ?4)",
-	[WRITE_CHECKPOINT] = "INSERT INTO checkpoints VALUES(?, ?, ?, ?, ?, ?)",
+	[WRITE_CHECKPOINT] = "INSERT INTO checkpoints VALUES(?, ?, ?, ?, ?, ?, ?)",
 	[WRITE_SAMPLE] = "INSERT INTO samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[WRITE_TOTAL] =
 		"INSERT INTO totals VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -27,6 +27,24 @@ static const char *const texts[WRITE_STATEMENTS] = {
 	/* Of two steps in one millisecond the later one holds. */
 	[WRITE_STEP] = "INSERT INTO steps VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
 		       "mode = excluded.mode, reason = excluded.reason",
+	[WRITE_HEAP_CHANGE] = "INSERT INTO heap_changes VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	/* The sum of two integers that is none any more is a real number, and so the larger. */
+	[WRITE_HEAP_STACK] =
+		"INSERT INTO heap_stacks VALUES(?1, ?2, ?3, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+		"?12, ?13) ON CONFLICT DO UPDATE SET "
+		"live_bytes = ?2, live_blocks = ?3, peak_bytes = MAX(peak_bytes, ?2), "
+		"total_allocs = MIN(total_allocs + ?4, 9223372036854775807), "
+		"total_alloc_bytes = MIN(total_alloc_bytes + ?5, 9223372036854775807), "
+		"total_frees = MIN(total_frees + ?6, 9223372036854775807), "
+		"total_free_bytes = MIN(total_free_bytes + ?7, 9223372036854775807), "
+		"untracked = MIN(untracked + ?8, 9223372036854775807), "
+		"untracked_bytes = MIN(untracked_bytes + ?9, 9223372036854775807), "
+		"temporary = MIN(temporary + ?10, 9223372036854775807), "
+		"reallocs = MIN(reallocs + ?11, 9223372036854775807), "
+		"growth_bytes = MIN(growth_bytes + ?12, 9223372036854775807), "
+		"estimated = MIN(estimated + ?13, 9223372036854775807)",
+	[WRITE_HEAP_CHECKPOINT] =
+		"INSERT INTO heap_checkpoints VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[WRITE_LOSS] = "INSERT OR REPLACE INTO losses VALUES(?, ?, ?)",
 	[WRITE_DURATION] = "UPDATE recordings SET duration_ns = ?2, is_finished = ?3 WHERE id = ?1",
 	[WRITE_META] = "INSERT OR REPLACE INTO meta VALUES(?, ?)",
@@ -137,6 +155,7 @@ static void close_sql(struct store *store)
 	memset(store->statements, 0, sizeof(store->statements));
 	locations_done(&store->locations);
 	rollup_done(&store->rollup);
+	heap_done(&store->heap);
 	sql_close(&store->sql);
 }
 
@@ -344,6 +363,8 @@ static int write_end_facts(struct store *store, const struct store_end *end, str
 		store->duration_ns = end->duration_ns;
 	if (ret == 0)
 		ret = recording_write_facts(store, end->facts, end->fact_count, err);
+	if (ret == 0)
+		ret = heap_write_facts(store, err);
 	if (ret == 0)
 		ret = write_ints(store, WRITE_DURATION, err, store->recording,
 				 (int64_t)store->duration_ns, 1);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "reader/core/loss.h"
+#include "reader/store/heap_sums.h"
 #include "reader/store/ids.h"
 #include "reader/store/locations.h"
 #include "reader/store/rollup.h"
@@ -26,6 +27,9 @@ enum write_statement {
 	WRITE_SAMPLE,
 	WRITE_TOTAL,
 	WRITE_STEP,
+	WRITE_HEAP_CHANGE,
+	WRITE_HEAP_STACK,
+	WRITE_HEAP_CHECKPOINT,
 	WRITE_LOSS,
 	WRITE_DURATION,
 	WRITE_META,
@@ -46,6 +50,15 @@ struct known_ids {
 	struct u64_map nodes, stacks; /* parent and frame; node and walk_status */
 };
 
+/* The heap of the recording, for what is live now and was at most. */
+struct write_heap {
+	struct heap_sums changes; /* of one checkpoint */
+	struct heap_sums totals;  /* of the recording */
+	bool is_counted;
+	uint64_t live_bytes, peak_bytes, peak_ns, unknown_frees;
+	uint32_t longest_step; /* between two looks, in checkpoints */
+};
+
 struct store {
 	struct sql sql;
 	struct store_file file;
@@ -57,7 +70,7 @@ struct store {
 	struct err failure_err;
 
 	int64_t recording;
-	uint64_t offset_ns, duration_ns;
+	uint64_t offset_ns, duration_ns, interval_ns;
 	uint32_t checkpoint_base, last_checkpoint; /* of earlier recordings; own */
 	uint32_t *events;			   /* the database's ids by event_index */
 	size_t event_count;
@@ -65,6 +78,7 @@ struct store {
 	struct known_ids known;
 	struct locations locations;
 	struct rollup rollup;
+	struct write_heap heap;
 	struct losses losses; /* as the file has them */
 };
 
@@ -99,5 +113,13 @@ void append_module_key(struct str *key, int kind, const char *path, const char *
 
 /* resolved.c: frames' lines and stacks' charges, within the commit's transaction. */
 int resolved_write(struct store *store, const struct resolved_batch *batch, struct err *err);
+
+/* heap_write.c. Of an appended recording: nothing is live yet. */
+int heap_begin(struct store *store, struct err *err);
+/* Before the roll-up of the checkpoint ends. */
+int heap_write(struct store *store, int64_t checkpoint, const struct delta *delta, struct err *err);
+/* What meta tells at the end. */
+int heap_write_facts(struct store *store, struct err *err);
+void heap_done(struct write_heap *heap);
 
 #endif

@@ -8,6 +8,7 @@
 #include "reader/util/own.h"
 
 static const char NOT_YET[] = "not in this version";
+static const char TOTALS[] = "totals only";
 
 const char *const offer_signal_names[OFFER_SIGNALS] = {"cpu", "wait", "heap"};
 
@@ -44,6 +45,10 @@ static void offer_bpf(const struct offer_answers *answers, struct offer *offer)
 		snprintf(text, sizeof(text), "no: %s", answers->bpf_missing);
 	fill(offer, OFFER_CPU, text, answers->is_bpf_allowed);
 	fill(offer, OFFER_WAIT, answers->is_bpf_allowed ? "yes" : "no", answers->is_bpf_allowed);
+	if (answers->is_bpf_allowed)
+		fill(offer, OFFER_HEAP, answers->heap == OFFER_HEAP_NONE ? TOTALS : "yes", true);
+	else
+		fill(offer, OFFER_HEAP, "no", false);
 }
 
 void offers_list(const struct permit *permit, const struct target *target,
@@ -78,7 +83,10 @@ void offers_list(const struct permit *permit, const struct target *target,
 	offers[OFFER_PERF].source = "perf";
 	fill(&offers[OFFER_PERF], OFFER_CPU, perf_cpu[answers->perf],
 	     answers->perf != PERMIT_NO && !answers->is_bpf_allowed);
+	fill(&offers[OFFER_PERF], OFFER_HEAP, TOTALS,
+	     offers[OFFER_PERF].signals[OFFER_CPU].is_taken);
 	offers[OFFER_PERF].here = perf_here[answers->perf];
 	offers[OFFER_PTRACE].source = "ptrace";
+	fill(&offers[OFFER_PTRACE], OFFER_HEAP, TOTALS, false);
 	offers[OFFER_PTRACE].here = ptrace_here(permit, target);
 }

@@ -14,6 +14,12 @@ enum offer_agent { OFFER_AGENT_UNKNOWN, OFFER_AGENT_ABSENT, OFFER_AGENT_LOADED }
 /* Stable names: JSON. */
 extern const char *const offer_signal_names[OFFER_SIGNALS];
 
+enum offer_heap {
+	OFFER_HEAP_UNKNOWN, /* no target, or its memory map is not readable */
+	OFFER_HEAP_NONE,    /* no allocator that could be probed */
+	OFFER_HEAP_FOUND
+};
+
 enum { OFFER_TEXT_MAX = 64 };
 
 struct offer {
@@ -31,6 +37,7 @@ struct offer_answers {
 	bool is_bpf_allowed;
 	const char *bpf_missing; /* where it is not: in short, or NULL */
 	enum offer_agent agent;
+	enum offer_heap heap;
 };
 
 /* target may be NULL; the texts are constant, or those of answers. */

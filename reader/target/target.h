@@ -83,5 +83,7 @@ void target_module_facts(const struct target *target, const struct target_mappin
 /* User and system CPU time of all threads, ended ones too, in ms since the process began. */
 int target_cpu_ms(const struct target *target, uint64_t *ret_user_ms, uint64_t *ret_system_ms);
 int target_rss_bytes(const struct target *target, uint64_t *ret_bytes);
+/* Of these, memory that is no file's: the heap is in it. */
+int target_rss_anonymous_bytes(const struct target *target, uint64_t *ret_bytes);
 
 #endif

@@ -10,7 +10,11 @@
 #include "reader/target/proc.h"
 #include "reader/util/own.h"
 
-enum { STATM_MAX = 256 };
+enum {
+	STATM_MAX = 256,
+	/* Some 50 lines, of which the longest list CPUs and groups. */
+	STATUS_MAX = 256 * 1024,
+};
 
 int target_list_threads(const struct target *target, target_threads *threads)
 {
@@ -61,20 +65,47 @@ int target_cpu_ms(const struct target *target, uint64_t *ret_user_ms, uint64_t *
 	return 0;
 }
 
-int target_rss_bytes(const struct target *target, uint64_t *ret_bytes)
+/* A file of the process that tells of its memory. */
+static int read_of_memory(const struct target *target, const char *name, size_t most,
+			  struct str *text)
 {
-	OWN(str_done) struct str text = {0};
 	OWN(own_close) int fd = process_open(target, ".", O_PATH | O_DIRECTORY);
-	unsigned long long pages;
 	int ret;
 
 	if (fd < 0)
 		return fd == -ENOENT ? -ESRCH : fd;
-	ret = proc_read(fd, "statm", STATM_MAX, &text);
+	ret = proc_read(fd, name, most, text);
+	return ret == -ENOENT ? -ESRCH : ret;
+}
+
+int target_rss_bytes(const struct target *target, uint64_t *ret_bytes)
+{
+	OWN(str_done) struct str text = {0};
+	unsigned long long pages;
+	int ret = read_of_memory(target, "statm", STATM_MAX, &text);
+
 	if (ret < 0)
-		return ret == -ENOENT ? -ESRCH : ret;
+		return ret;
 	if (sscanf(str_text(&text), "%*s %llu", &pages) != 1)
 		return -EBADMSG;
 	*ret_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+int target_rss_anonymous_bytes(const struct target *target, uint64_t *ret_bytes)
+{
+	OWN(str_done) struct str text = {0};
+	const char *line;
+	unsigned long long kib;
+	int ret = read_of_memory(target, "status", STATUS_MAX, &text);
+
+	if (ret < 0)
+		return ret;
+	/* A process that has just ended has no such line. The name, in the first one, is escaped.
+	 */
+	line = strstr(str_text(&text), "\nRssAnon:");
+	if (!line || sscanf(line, "\nRssAnon: %llu kB", &kib) != 1)
+		return -ESRCH;
+	*ret_bytes = kib * 1024;
 	return 0;
 }

@@ -105,24 +105,6 @@ static bool is_mapped(const target_mappings *mappings, const char *library)
 	return false;
 }
 
-const char *traits_allocator(const target_mappings *mappings)
-{
-	/* A library that replaces malloc comes before the C library that has one. */
-	static const struct {
-		const char *library, *name;
-	} known[] = {
-		{"libjemalloc.so", "jemalloc"}, {"libtcmalloc", "tcmalloc"},
-		{"libmimalloc", "mimalloc"},    {"ld-musl-", "musl"},
-		{"libc.musl-", "musl"},         {"libc.so.6", "glibc"},
-		{"libc-2.", "glibc"},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (is_mapped(mappings, known[i].library))
-			return known[i].name;
-	return NULL;
-}
-
 bool traits_has_agent(const target_mappings *mappings)
 {
 	return is_mapped(mappings, "librsprof_agent.so");

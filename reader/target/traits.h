@@ -17,9 +17,6 @@ enum frame_pointers {
 /* A guess: how many functions of an x86-64 ELF file begin by setting up a frame pointer. */
 enum frame_pointers frame_pointers_guess(int fd);
 
-/* Whose malloc serves the target ("glibc", "musl", "jemalloc" …) by the libraries it has mapped;
- * NULL where none is. */
-const char *traits_allocator(const target_mappings *mappings);
 bool traits_has_agent(const target_mappings *mappings);
 
 /* The first executable mapping of the target's executable, or NULL. */

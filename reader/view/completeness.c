@@ -26,9 +26,8 @@ static void add_reason(struct str *line, uint64_t samples, uint64_t judged, int 
 }
 
 /* Two: more would not fit behind a share; JSON has them all. */
-void completeness_add_reasons(struct str *line, const struct view *view)
+void completeness_add_reasons(struct str *line, const uint64_t samples[STACK_STATUSES])
 {
-	const uint64_t *samples = view->status_samples;
 	int first = STACK_COMPLETE, second = STACK_COMPLETE;
 	uint64_t judged = samples[STACK_COMPLETE];
 

@@ -3,10 +3,11 @@
 #ifndef RSPROF_VIEW_COMPLETENESS_H
 #define RSPROF_VIEW_COMPLETENESS_H
 
+#include "reader/core/event.h"
 #include "reader/util/str.h"
-#include "reader/view/view.h"
 
-/* Appends " (…)" with the two reasons that most samples have; nothing where all are complete. */
-void completeness_add_reasons(struct str *line, const struct view *view);
+/* Appends " (…)" with the two reasons that most samples have; nothing where all are complete.
+ * samples are by status. */
+void completeness_add_reasons(struct str *line, const uint64_t samples[STACK_STATUSES]);
 
 #endif

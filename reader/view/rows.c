@@ -6,12 +6,11 @@
 #include "reader/util/hash.h"
 #include "reader/view/grouping.h"
 #include "reader/view/number.h"
+#include "reader/view/place.h"
 #include "reader/view/tally.h"
 #include "reader/view/waits.h"
 
 static const char kernel_name[] = "[kernel]";
-static const char no_stack_name[] = "[no user stack]";
-static const char unknown_name[] = "[unknown]";
 
 static char lower(char letter)
 {
@@ -78,7 +77,7 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 	for (size_t i = 0; i <= count; i++) {
 		const struct snapshot_thread *thread = i < count ? &snapshot->threads[i] : NULL;
 		struct tally *tally = &tallies[i];
-		const char *name = unknown_name;
+		const char *name = place_unknown;
 		uint32_t known;
 
 		tally->incl = tally->self;
@@ -119,77 +118,22 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 	free(waits);
 }
 
-/* A group while its lines are looked through. */
-struct group_lines {
-	uint32_t hottest; /* a group of lines, SNAPSHOT_NONE: none yet */
-	bool is_matched;  /* by the filter, in at least one line */
-};
-
-static bool location_matches(const struct selection *selection,
-			     const struct snapshot_location *location)
+/* By group of lines. */
+static struct line_heat *heat_lines(const struct selection *selection, const struct tally *tallies,
+				    size_t count)
 {
-	const struct snapshot *snapshot = selection->snapshot;
-	const char *filter = selection->request->filter;
+	struct line_heat *heats = mem_array(count, sizeof(*heats));
 
-	if (!filter || filter_matches(filter, location->file) ||
-	    filter_matches(filter, location->function))
-		return true;
-	return selection->request->group == VIEW_BY_MODULE &&
-	       location->module < snapshot->module_count &&
-	       filter_matches(filter, snapshot->modules[location->module].name);
-}
+	for (size_t i = 0; i < count; i++) {
+		const struct tally *tally = &tallies[i];
 
-/* More of its own, then more below it, then the smaller line number. */
-static bool is_hotter(const struct selection *selection, const struct tally *a, uint32_t a_line,
-		      const struct tally *b, uint32_t b_line)
-{
-	uint64_t a_self = selection->by_value ? a->self.value : a->self.count;
-	uint64_t b_self = selection->by_value ? b->self.value : b->self.count;
-	uint64_t a_incl = selection->by_value ? a->incl.value : a->incl.count;
-	uint64_t b_incl = selection->by_value ? b->incl.value : b->incl.count;
-
-	if (a_self != b_self)
-		return a_self > b_self;
-	if (a_incl != b_incl)
-		return a_incl > b_incl;
-	return a_line < b_line;
-}
-
-static void find_group_lines(const struct selection *selection, const struct grouping *lines,
-			     const struct tally *line_tallies, const struct grouping *groups,
-			     struct group_lines *found)
-{
-	const struct snapshot_location *locations = selection->snapshot->locations;
-
-	for (size_t i = 0; i < groups->count; i++)
-		found[i] = (struct group_lines){.hottest = SNAPSHOT_NONE};
-	for (size_t i = 0; i < lines->count; i++) {
-		uint32_t member = lines->member[i];
-		struct group_lines *group = &found[groups->of[member]];
-
-		if (!is_counted(&line_tallies[i]))
-			continue;
-		group->is_matched |= location_matches(selection, &locations[member]);
-		if (group->hottest == SNAPSHOT_NONE ||
-		    is_hotter(selection, &line_tallies[i], locations[member].line,
-			      &line_tallies[group->hottest],
-			      locations[lines->member[group->hottest]].line))
-			group->hottest = (uint32_t)i;
+		heats[i] = (struct line_heat){
+			.self = selection->by_value ? tally->self.value : tally->self.count,
+			.incl = selection->by_value ? tally->incl.value : tally->incl.count,
+			.rest = is_counted(tally),
+		};
 	}
-}
-
-static struct view_row row_at(const struct snapshot *snapshot, uint32_t location)
-{
-	const struct snapshot_location *at = &snapshot->locations[location];
-
-	return (struct view_row){
-		.function = at->function,
-		.file = at->file,
-		.path = at->path,
-		.line = at->line,
-		.module = at->module < snapshot->module_count ? snapshot->modules[at->module].name
-							      : unknown_name,
-	};
+	return heats;
 }
 
 static void add_tree_samples(const struct selection *selection, struct tally_tree *tree)
@@ -237,7 +181,8 @@ void rows_of_locations(const struct selection *selection, struct arena *arena, v
 	const struct snapshot *snapshot = selection->snapshot;
 	struct grouping lines, wide, *groups = &lines;
 	struct tally *line_tallies, *tallies;
-	struct group_lines *found;
+	struct group_place *found;
+	struct line_heat *heats;
 	struct wait_tally *waits;
 	struct tally_tree tree;
 
@@ -256,24 +201,29 @@ void rows_of_locations(const struct selection *selection, struct arena *arena, v
 	}
 	waits = tally_waits(selection, &tree, groups);
 	found = mem_array(groups->count, sizeof(*found));
-	find_group_lines(selection, &lines, line_tallies, groups, found);
+	heats = heat_lines(selection, line_tallies, lines.count);
+	group_places_find(snapshot, request, &lines, heats, groups, found);
 
 	*ret_location_count = 0;
 	for (size_t i = 0; i <= groups->count; i++) {
-		struct view_row row = {
-			.function = no_stack_name, .file = kernel_name, .module = kernel_name};
+		struct row_place place = {
+			.function = place_no_stack, .file = kernel_name, .module = kernel_name};
+		struct view_row row;
 
 		if (!is_counted(&tallies[i]))
 			continue;
 		++*ret_location_count;
-		if (i < groups->count) {
-			if (!found[i].is_matched)
-				continue;
-			row = row_at(snapshot, lines.member[found[i].hottest]);
-		} else if (request->filter && !filter_matches(request->filter, row.file) &&
-			   !filter_matches(request->filter, row.function)) {
+		if (i < groups->count ? !found[i].is_matched : !place_matches(request, &place))
 			continue;
-		}
+		if (i < groups->count)
+			place = place_at(snapshot, found[i].location);
+		row = (struct view_row){
+			.function = place.function,
+			.file = place.file,
+			.module = place.module,
+			.path = place.path,
+			.line = place.line,
+		};
 		fill_sums(&row, &tallies[i]);
 		if (waits)
 			wait_tally_fill(&waits[i], arena, &row);
@@ -281,6 +231,7 @@ void rows_of_locations(const struct selection *selection, struct arena *arena, v
 	}
 
 	free(found);
+	free(heats);
 	free(waits);
 	if (groups == &wide) {
 		grouping_done(&wide);

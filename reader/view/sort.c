@@ -6,6 +6,7 @@
 
 #include "reader/util/own.h"
 #include "reader/util/str.h"
+#include "reader/view/place.h"
 
 struct sort_key {
 	const char *name;
@@ -128,10 +129,20 @@ static bool has_key(const struct selection *selection, const struct sort_key *ke
 	return false;
 }
 
+int sort_refuse_key(const char *key, const struct str *list, struct err *err)
+{
+	OWN(str_done) struct str given = {0};
+
+	str_add_scrubbed(&given, key);
+	err_set(err, ERR_USAGE, -EINVAL, "Rows cannot be sorted by \"%.200s\".", str_text(&given));
+	err_remedy(err, "Use --sort with one of: %s.", str_text(list));
+	return -EINVAL;
+}
+
 int sort_order_init(struct sort_order *order, const char *key, const struct selection *selection,
 		    struct err *err)
 {
-	OWN(str_done) struct str list = {0}, given = {0};
+	OWN(str_done) struct str list = {0};
 	const struct sort_key *found = NULL;
 
 	for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -141,13 +152,8 @@ int sort_order_init(struct sort_order *order, const char *key, const struct sele
 			found = &keys[i];
 		str_addf(&list, "%s%s", list.length ? ", " : "", keys[i].name);
 	}
-	if (key && !found) {
-		str_add_scrubbed(&given, key);
-		err_set(err, ERR_USAGE, -EINVAL, "Rows cannot be sorted by \"%.200s\".",
-			str_text(&given));
-		err_remedy(err, "Use --sort with one of: %s.", str_text(&list));
-		return -EINVAL;
-	}
+	if (key && !found)
+		return sort_refuse_key(key, &list, err);
 	*order = (struct sort_order){
 		.key = found, .group = selection->request->group, .by_value = selection->by_value};
 	return 0;
@@ -156,28 +162,6 @@ int sort_order_init(struct sort_order *order, const char *key, const struct sele
 static int down(uint64_t a, uint64_t b)
 {
 	return (a < b) - (a > b);
-}
-
-/* What the row is called comes first, the rest makes the order the same every time. */
-static int compare_names(enum view_group group, const struct view_row *a, const struct view_row *b)
-{
-	int order = 0;
-
-	if (group == VIEW_BY_FILE)
-		order = strcmp(a->file, b->file);
-	else if (group == VIEW_BY_MODULE)
-		order = strcmp(a->module, b->module);
-	if (!order)
-		order = strcmp(a->function, b->function);
-	if (!order)
-		order = strcmp(a->file, b->file);
-	if (!order)
-		order = (a->line > b->line) - (a->line < b->line);
-	if (!order)
-		order = strcmp(a->module, b->module);
-	if (!order)
-		order = strcmp(a->path ? a->path : "", b->path ? b->path : "");
-	return order;
 }
 
 static int compare(const void *a_row, const void *b_row, void *context)
@@ -194,7 +178,9 @@ static int compare(const void *a_row, const void *b_row, void *context)
 		order = down(key_self(by, a), key_self(by, b));
 	if (!order)
 		order = down(key_incl(by, a), key_incl(by, b));
-	return order ? order : compare_names(by->group, a, b);
+	if (order)
+		return order;
+	return place_compare(by->group, &ROW_PLACE(a), &ROW_PLACE(b));
 }
 
 void sort_rows(const struct sort_order *order, struct view_row *rows, size_t count)

@@ -1,36 +1,24 @@
 /* The table's own lines: widths, headings, rows. */
 #include "reader/view/text_table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "reader/util/fmt.h"
 #include "reader/util/mem.h"
 #include "reader/util/own.h"
-#include "reader/util/str.h"
 #include "reader/view/cell.h"
-#include "reader/view/head.h"
-#include "reader/view/number.h"
 
 enum {
-	SHARE_WIDTH = 6, /* "100.0%" */
-	GAP = 2,	 /* between columns */
-	TEXT_MIN = 8,	 /* a text column is not made narrower: the line wraps instead */
+	GAP = 2,      /* between columns */
+	TEXT_MIN = 8, /* a text column is not made narrower: the line wraps instead */
 	/* Where the width is not known, a place longer than this does not widen the column for all
 	 * the other rows. */
 	PLACE_ALIGNED_MAX = 64,
-	MORE_MAX = 4, /* columns between the shares and the place */
 };
 
 /* Shares from which a row is warm and hot; what is below the first hardly matters and is dim. */
 static const double heat_some = 1, heat_warm = 5, heat_hot = 15;
-
-/* A column between the shares and the place. */
-struct more {
-	const char *heading;
-	bool is_text; /* and so to the left */
-	void (*add)(struct str *cell, const struct view_row *row);
-};
 
 /* The two text columns: what a row is, and a name. Wider groups show their hottest line beside. */
 static const struct {
@@ -41,90 +29,72 @@ static const struct {
 	[VIEW_BY_THREAD] = {"Thread", NULL},
 };
 
-/* A row's two text cells, clean and not yet cut. */
-struct cells {
-	struct str place, name, more[MORE_MAX];
-};
-
-static void add_wait(struct str *cell, const struct view_row *row)
+void text_table_init(struct text_table *table, enum view_group group, size_t row_count)
 {
-	char number[FMT_MAX];
-
-	str_add(cell, fmt_span(number, row->self_value));
+	*table = (struct text_table){.group = group, .row_count = row_count};
+	table->rows = mem_array(row_count, sizeof(*table->rows));
 }
 
-static void add_waits(struct str *cell, const struct view_row *row)
+void text_table_done(struct text_table *table)
 {
-	char number[FMT_MAX];
+	for (size_t i = 0; i < table->row_count; i++) {
+		struct text_cells *cells = &table->rows[i];
 
-	str_add(cell, fmt_count(number, row->self));
+		str_done(&cells->place);
+		str_done(&cells->name);
+		for (size_t column = 0; column < TEXT_COLUMNS_MAX; column++)
+			str_done(&cells->columns[column]);
+	}
+	free(table->rows);
+	memset(table, 0, sizeof(*table));
 }
 
-static void add_ran(struct str *cell, const struct view_row *row)
+void text_table_add_column(struct text_table *table, struct text_column column)
 {
-	char number[FMT_MAX];
-
-	str_add(cell, fmt_span(number, row->run_ns));
+	assert(table->column_count < TEXT_COLUMNS_MAX);
+	table->columns[table->column_count++] = column;
 }
 
-static void add_kind(struct str *cell, const struct view_row *row)
+const char *text_heat(double share)
 {
-	str_add(cell, row->kind == WAIT_NONE ? cell_dash() : wait_kind_names[row->kind]);
+	if (share < heat_some)
+		return SGR_DIM;
+	if (share >= heat_hot)
+		return SGR_HOT;
+	return share >= heat_warm ? SGR_WARM : NULL;
 }
 
-static const struct more wait_columns[] = {
-	{"Wait", false, add_wait}, {"Waits", false, add_waits}, {"Kind", true, add_kind}, {0}};
-/* What a thread did else. */
-static const struct more thread_wait_columns[] = {{"Wait", false, add_wait},
-						  {"Waits", false, add_waits},
-						  {"Ran", false, add_ran},
-						  {"Kind", true, add_kind},
-						  {0}};
-static const struct more no_columns[] = {{0}};
-
-_Static_assert(sizeof(thread_wait_columns) / sizeof(*thread_wait_columns) == MORE_MAX + 1,
-	       "no more columns than cells");
-
-static const struct more *more_columns(const struct view *view, enum view_group group)
+static void add_line(struct str *to, const struct row_place *place)
 {
-	if (!view->is_wait)
-		return no_columns;
-	return group == VIEW_BY_THREAD ? thread_wait_columns : wait_columns;
+	cell_add_clean(to, place->file);
+	if (place->line)
+		str_addf(to, ":%u", place->line);
 }
 
-static void add_place(struct str *to, const struct view_row *row)
+void text_cells_place(struct text_cells *cells, const struct row_place *place,
+		      enum view_group group)
 {
-	cell_add_clean(to, row->file);
-	if (row->line)
-		str_addf(to, ":%u", row->line);
-}
-
-static void fill_cells(struct cells *cells, const struct view_row *row, enum view_group group,
-		       const struct more *more)
-{
-	for (size_t i = 0; more[i].heading; i++)
-		more[i].add(&cells->more[i], row);
 	switch (group) {
 	case VIEW_BY_LINE:
 	case VIEW_BY_FUNCTION:
-		add_place(&cells->place, row);
-		cell_add_clean(&cells->name, row->function);
+		add_line(&cells->place, place);
+		cell_add_clean(&cells->name, place->function);
 		break;
 	case VIEW_BY_FILE:
 	case VIEW_BY_MODULE:
-		cell_add_clean(&cells->place, group == VIEW_BY_FILE ? row->file : row->module);
-		add_place(&cells->name, row);
+		cell_add_clean(&cells->place, group == VIEW_BY_FILE ? place->file : place->module);
+		add_line(&cells->name, place);
 		str_add(&cells->name, " ");
-		cell_add_clean(&cells->name, row->function);
+		cell_add_clean(&cells->name, place->function);
 		break;
 	case VIEW_BY_THREAD:
-		cell_add_clean(&cells->place, row->function);
+		cell_add_clean(&cells->place, place->function);
 		break;
 	}
 }
 
 struct widths {
-	size_t self, place, name, more[MORE_MAX];
+	size_t columns[TEXT_COLUMNS_MAX], place, name;
 	bool is_cut; /* to the terminal's width */
 };
 
@@ -133,34 +103,44 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* The columns of numbers have what they need. Returns what they and their gaps take. */
+static size_t fit_columns(const struct text_table *table, struct widths *widths)
+{
+	size_t taken = 0;
+
+	for (size_t column = 0; column < table->column_count; column++) {
+		const struct text_column *told = &table->columns[column];
+		size_t *width = &widths->columns[column];
+
+		*width = larger(told->width_min, strlen(told->heading));
+		for (size_t i = 0; i < table->row_count; i++)
+			*width = larger(*width,
+					str_width(str_text(&table->rows[i].columns[column])));
+		taken += *width + GAP;
+	}
+	return taken;
+}
+
 /* What is left of the terminal is shared by the two text columns: half each, but what one does not
  * need is the other's. */
-static struct widths fit(const struct view *view, const struct cells *cells,
-			 const char *self_heading, enum view_group group, const struct more *more,
-			 size_t columns)
+static struct widths fit(const struct text_table *table, size_t columns)
 {
+	const char *place_heading = headings[table->group].place;
+	const char *name_heading = headings[table->group].name;
 	struct widths widths = {
-		.self = larger(SHARE_WIDTH, strlen(self_heading)),
-		.place = strlen(headings[group].place),
-		.name = headings[group].name ? strlen(headings[group].name) : 0,
+		.place = strlen(place_heading),
+		.name = name_heading ? strlen(name_heading) : 0,
 		.is_cut = columns > 0,
 	};
-	size_t taken = widths.self + SHARE_WIDTH + 2 * GAP, room, half;
+	size_t taken = fit_columns(table, &widths), room, half;
 
-	for (size_t i = 0; i < view->row_count; i++) {
-		size_t place = str_width(str_text(&cells[i].place));
+	for (size_t i = 0; i < table->row_count; i++) {
+		const struct text_cells *cells = &table->rows[i];
+		size_t place = str_width(str_text(&cells->place));
 
 		if (columns || place <= PLACE_ALIGNED_MAX)
 			widths.place = larger(widths.place, place);
-		widths.name = larger(widths.name, str_width(str_text(&cells[i].name)));
-	}
-	for (size_t column = 0; more[column].heading; column++) {
-		size_t *width = &widths.more[column];
-
-		*width = strlen(more[column].heading);
-		for (size_t i = 0; i < view->row_count; i++)
-			*width = larger(*width, str_width(str_text(&cells[i].more[column])));
-		taken += *width + GAP;
+		widths.name = larger(widths.name, str_width(str_text(&cells->name)));
 	}
 	if (!columns)
 		return widths;
@@ -183,51 +163,36 @@ static struct widths fit(const struct view *view, const struct cells *cells,
 	return widths;
 }
 
-static void add_share(struct str *line, double share, size_t width, bool colour)
+/* With the gap behind it. */
+static void add_cell(struct str *line, const struct text_column *column, const char *text,
+		     const char *colour, size_t width)
 {
-	char number[FMT_MAX];
-	const char *heat = NULL;
+	size_t length = str_width(text), from;
 
-	if (colour && share < heat_some)
-		heat = SGR_DIM;
-	else if (colour && share >= heat_hot)
-		heat = SGR_HOT;
-	else if (colour && share >= heat_warm)
-		heat = SGR_WARM;
-	str_add(line, heat ? heat : "");
-	str_addf(line, "%*s%%", (int)width - 1, number_decimal(number, share, 1));
-	str_add(line, heat ? SGR_END : "");
-}
-
-static void add_more(struct str *line, const struct more *more, const char *text, size_t width)
-{
-	size_t length = str_width(text), from = line->length;
-
-	if (!more->is_text && length < width)
+	str_add(line, colour ? colour : "");
+	from = line->length;
+	if (!column->is_text && length < width)
 		str_addf(line, "%*s", (int)(width - length), "");
 	str_add(line, text);
-	if (more->is_text)
+	if (column->is_text)
 		cell_pad(line, from, width);
+	str_add(line, colour ? SGR_END : "");
 	str_addf(line, "%*s", GAP, "");
 }
 
-static void add_row(struct str *line, const struct view_row *row, const struct cells *cells,
-		    const struct widths *widths, const struct more *more, bool has_name,
-		    bool colour)
+static void add_row(struct str *line, const struct text_table *table,
+		    const struct text_cells *cells, const struct widths *widths, bool colour)
 {
 	size_t place_width = widths->is_cut ? widths->place : SIZE_MAX;
 	size_t name_width = widths->is_cut ? widths->name : SIZE_MAX;
 	size_t from;
 
-	add_share(line, row->self_pct, widths->self, colour);
-	str_addf(line, "%*s", GAP, "");
-	add_share(line, row->incl_pct, SHARE_WIDTH, colour);
-	str_addf(line, "%*s", GAP, "");
-	for (size_t i = 0; more[i].heading; i++)
-		add_more(line, &more[i], str_text(&cells->more[i]), widths->more[i]);
+	for (size_t i = 0; i < table->column_count; i++)
+		add_cell(line, &table->columns[i], str_text(&cells->columns[i]),
+			 colour ? cells->colours[i] : NULL, widths->columns[i]);
 	from = line->length;
 	cell_add_path(line, str_text(&cells->place), place_width);
-	if (has_name) {
+	if (headings[table->group].name) {
 		cell_pad(line, from, widths->place);
 		str_addf(line, "%*s", GAP, "");
 		cell_add_name(line, str_text(&cells->name), name_width);
@@ -235,49 +200,34 @@ static void add_row(struct str *line, const struct view_row *row, const struct c
 	str_add(line, "\n");
 }
 
-static void add_headings(struct str *line, const struct widths *widths, const char *self_heading,
-			 enum view_group group, const struct more *more, bool colour)
+static void add_headings(struct str *line, const struct text_table *table,
+			 const struct widths *widths, bool colour)
 {
 	size_t from;
 
 	str_add(line, colour ? SGR_BOLD : "");
-	str_addf(line, "%*s%*s%*s%*s", (int)widths->self, self_heading, GAP, "", SHARE_WIDTH,
-		 "Incl%", GAP, "");
-	for (size_t i = 0; more[i].heading; i++)
-		add_more(line, &more[i], more[i].heading, widths->more[i]);
+	for (size_t i = 0; i < table->column_count; i++)
+		add_cell(line, &table->columns[i], table->columns[i].heading, NULL,
+			 widths->columns[i]);
 	from = line->length;
-	str_add(line, headings[group].place);
-	if (headings[group].name) {
+	str_add(line, headings[table->group].place);
+	if (headings[table->group].name) {
 		cell_pad(line, from, widths->place);
-		str_addf(line, "%*s%s", GAP, "", headings[group].name);
+		str_addf(line, "%*s%s", GAP, "", headings[table->group].name);
 	}
 	str_addf(line, "%s\n", colour ? SGR_END : "");
 }
 
-void text_print_table(FILE *to, const struct view *view, enum view_group group,
-		      const struct view_print *print)
+void text_table_print(FILE *to, const struct text_table *table, const struct view_print *print)
 {
-	struct cells *cells = mem_array(view->row_count, sizeof(*cells));
-	const struct event_kind *kind = head_event_kind(view);
-	const char *self_heading = kind ? kind->column : "Self%";
-	const struct more *more = more_columns(view, group);
+	struct widths widths = fit(table, print->columns);
 	OWN(str_done) struct str line = {0};
-	struct widths widths;
 
-	for (size_t i = 0; i < view->row_count; i++)
-		fill_cells(&cells[i], &view->rows[i], group, more);
-	widths = fit(view, cells, self_heading, group, more, print->columns);
-	add_headings(&line, &widths, self_heading, group, more, print->colour);
-	for (size_t i = 0; i < view->row_count; i++) {
-		add_row(&line, &view->rows[i], &cells[i], &widths, more,
-			headings[group].name != NULL, print->colour);
+	add_headings(&line, table, &widths, print->colour);
+	for (size_t i = 0; i < table->row_count; i++) {
+		add_row(&line, table, &table->rows[i], &widths, print->colour);
 		fputs(str_text(&line), to);
 		str_clear(&line);
-		str_done(&cells[i].place);
-		str_done(&cells[i].name);
-		for (size_t column = 0; column < MORE_MAX; column++)
-			str_done(&cells[i].more[column]);
 	}
 	fputs(str_text(&line), to);
-	free(cells);
 }

@@ -213,7 +213,25 @@ for option in '--by colour' '--sort colour' '-t 101' '-n many' '--window 5..1' '
 	check_refusal "top${option// /_}" 2 "$RSPROF" top cpu "$good" $option
 done
 check_refusal top_kind 2 "$RSPROF" top gpu "$good"
-check_refusal top_heap_not_recorded 2 "$RSPROF" top heap "$good"
+for option in '--by thread' '--by colour' '--thread burn' '--event cpu-clock' '--sort cpu_pct' \
+	'--json --csv' '--window 5..1'; do
+	# shellcheck disable=SC2086
+	check_refusal "top_heap${option// /_}" 2 "$RSPROF" top heap "$good" $option
+done
+"$RSPROF" -p "$burn" -q -d 300ms --heap off -o "$dir/no_heap.db" >/dev/null 2>&1
+check_refusal top_heap_not_recorded 2 "$RSPROF" top heap "$dir/no_heap.db"
+check_contains top_heap_says_why "$errors" "asked for by --heap off"
+check_contains top_heap_says_what_to_type "$errors" "--heap auto"
+if [[ " $SOURCES " == *" perf "* ]]; then
+	"$RSPROF" -p "$burn" -q -d 300ms --source perf -o "$dir/totals.db" >/dev/null 2>&1
+	run "$RSPROF" top heap "$dir/totals.db"
+	check_equal top_heap_of_totals "$status" 0
+	check_contains top_heap_of_totals_says_why "$out" "not counted by line: perf counts no allocations"
+	check_between top_heap_of_totals_has_memory \
+		"$("$RSPROF" top heap "$dir/totals.db" --json | jq '.rss_max_bytes // 0')" 100000 1000000000
+else
+	skip top_heap_of_totals "no source perf"
+fi
 check_refusal top_no_file 2 "$RSPROF" top cpu
 
 # An ordinary user on somebody else's process, and where it may not write.

@@ -36,15 +36,23 @@ cell() {
 }
 check_equal doctor_takes_the_best "$(taken cpu)" $best
 check_equal doctor_takes_the_best_for_waits "$(taken wait)" "$wait"
-check_equal doctor_takes_no_heap "$(taken heap) $(cell bpf heap)" " not in this version"
+check_equal doctor_takes_the_best_for_the_heap "$(taken heap)" $best
+check_equal doctor_others_have_totals "$(cell perf heap), $(cell ptrace heap)" "totals only, totals only"
+check_equal doctor_allocator "$(of '.target.heap.allocators | map("\(.kind) in \(.object)") | join(" ")')" \
+	"glibc in libc.so.6"
+functions=$(of '.target.heap.allocators[0].functions')
+check_between doctor_functions "$functions" 6 30
+check_between doctor_emulated "$(of '.target.heap.allocators[0].emulated')" 5 "$functions"
+check_equal doctor_misses_no_allocator "$(of '.target.heap.missing')" null
 check_equal doctor_perf_has_no_waits "$(cell perf wait)" "not in this version"
 if may_use_bpf; then
-	check_equal doctor_bpf_answers "$(cell bpf cpu) $(cell bpf wait)" "yes yes"
+	check_equal doctor_bpf_answers "$(cell bpf cpu) $(cell bpf wait) $(cell bpf heap)" "yes yes yes"
 	check_equal doctor_has_no_advice "$(of '.advice | length')" 0
 fi
 run "$RSPROF" doctor -p "$burn"
 check_contains doctor_marks_what_is_taken "$out" "what rsprof -p $burn would take"
 check_contains doctor_names_the_target "$out" "target $burn burn"
+check_contains doctor_names_the_allocator "$out" "heap: glibc malloc in libc.so.6, $functions functions"
 check_refusal doctor_no_process 3 "$RSPROF" doctor -p 2147483647
 
 if [ -x "$TARGETS/rust" ]; then
@@ -68,13 +76,14 @@ if is_root && as_ordinary burn; then
 	check_contains doctor_refused_command "$out" "sudo rsprof -p $burn"
 	json=$("${as[@]}" "$RSPROF" doctor -p "$burn" --json)
 	check_equal doctor_refused_takes_nothing \
-		"$(taken cpu)$(taken wait)" ""
+		"$(taken cpu)$(taken wait)$(taken heap)" ""
 	check_refusal doctor_was_right 4 "${as[@]}" "$RSPROF" -p "$burn" -q -d 1s -o "$dir/refused.db"
 
 	# Its own: perf, and what bpf would need.
 	start_running "$TARGETS/burn" 30
 	json=$("${as[@]}" "$RSPROF" doctor -p "$target_pid" --json)
-	check_equal doctor_ordinary_takes_perf "$(taken cpu) $(taken wait)" "perf "
+	check_equal doctor_ordinary_takes_perf "$(taken cpu) $(taken wait) $(taken heap)" "perf  perf"
+	check_equal doctor_ordinary_heap "$(cell bpf heap)" no
 	check_equal doctor_ordinary_bpf "$(cell bpf cpu) / $(cell bpf wait)" \
 		"no: needs CAP_BPF and CAP_PERFMON / no"
 	check_contains doctor_ordinary_bpf_advice \

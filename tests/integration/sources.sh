@@ -41,6 +41,22 @@ check_refusal unwind_memory_small 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memor
 check_refusal unwind_memory_large 2 "$RSPROF" -p "$burn" -q -d 1s --unwind-memory 1G -o "$dir/zero.db"
 check_absent bounds_no_file "$dir/zero.db"
 
+# Of the heap: only the agent could trace, and perf counts nothing.
+check_refusal heap_traced 4 "$RSPROF" -p "$burn" -q -d 1s --heap trace -o "$dir/heap.db"
+check_contains heap_traced_is_told "$errors" "Tracing every allocation needs the agent"
+check_refusal heap_by_perf 4 "$RSPROF" -p "$burn" -q -d 1s --source perf --heap exact -o "$dir/heap.db"
+check_contains heap_by_perf_is_told "$errors" "Counting the heap needs the source bpf"
+check_refusal heap_sampled_by_perf 4 "$RSPROF" -p "$burn" -q -d 1s --source perf --heap sampled \
+	-o "$dir/heap.db"
+run "$RSPROF" run -q --heap trace -o "$dir/heap.db" -- "$TARGETS/burn" 1
+check_equal heap_traced_never_runs "$status" 125
+for bound in "--heap all" "--heap-sample 1023" "--heap-sample 4097K" "--heap-blocks 1023" \
+	"--heap-blocks 67108865" "--heap-stacks 63" "--heap-stacks 1048577"; do
+	# shellcheck disable=SC2086 # two words
+	check_refusal "heap_bound_${bound//[- ]/_}" 2 "$RSPROF" -p "$burn" -q -d 1s $bound -o "$dir/heap.db"
+done
+check_absent heap_refusals_no_file "$dir/heap.db"
+
 short perf --source perf
 check_recorded perf perf off cpu-clock
 check_samples_there perf
@@ -48,6 +64,10 @@ check_equal perf_is_said "$said" \
 	"rsprof: cpu by perf (asked for by --source); waiting is not recorded"
 check_equal perf_reason "$(meta_of "$db" cpu_source_reason)" "asked for by --source"
 check_contains perf_wait_reason "$(meta_of "$db" wait_source_reason)" "perf records no waiting"
+check_contains perf_heap_is_said "$errors" \
+	"rsprof: heap: totals from /proc only: perf counts no allocations"
+check_equal perf_heap "$(meta_of "$db" heap_source) $(meta_of "$db" heap_mode)" "totals off"
+check_equal perf_heap_reason "$(meta_of "$db" heap_source_reason)" "perf counts no allocations"
 json=$("$RSPROF" top cpu "$db" --json)
 check_equal perf_in_json "$(of '"\(.source.cpu) \(.source.wait)"')" "perf off"
 
@@ -55,18 +75,34 @@ if may_use_bpf; then
 	short auto
 	check_recorded auto bpf bpf "cpu-clock wait-time"
 	check_samples_there auto
-	check_equal auto_is_said "$said" "rsprof: cpu and wait by bpf"
+	check_equal auto_is_said "$said" "rsprof: cpu and wait by bpf, heap by bpf (exact)"
+	check_equal auto_heap "$(meta_of "$db" heap_source) $(meta_of "$db" heap_mode)" "bpf exact"
+	check_equal auto_heap_bounds "$(meta_of "$db" heap_sample_bytes) $(meta_of "$db" heap_blocks_max) \
+$(meta_of "$db" heap_stacks_max)" "524288 1048576 65536"
+	check_between auto_heap_before "$(meta_of "$db" heap_anonymous_bytes_at_attach)" 4096 100000000
 	json=$("$RSPROF" top cpu "$db" --json)
 	check_equal auto_in_json "$(of '"\(.source.cpu) \(.source.wait)"')" "bpf bpf"
 
 	short only_cpu -e cpu-clock
 	check_recorded only_cpu bpf off cpu-clock
-	check_equal only_cpu_is_said "$said" "rsprof: cpu by bpf"
+	check_equal only_cpu_is_said "$said" "rsprof: cpu by bpf, heap by bpf (exact)"
 	check_equal only_cpu_wait_reason "$(meta_of "$db" wait_source_reason)" "not asked for by --event"
 
 	short only_wait -e wait-time
 	check_recorded only_wait off bpf wait-time
-	check_equal only_wait_is_said "$said" "rsprof: wait by bpf"
+	check_equal only_wait_is_said "$said" "rsprof: wait by bpf, heap by bpf (exact)"
+
+	short no_heap --heap off
+	check_recorded no_heap bpf bpf "cpu-clock wait-time"
+	check_equal no_heap_is_said "$said" "rsprof: cpu and wait by bpf"
+	check_equal no_heap_is_not_missed "$(grep -c "totals from /proc" <<<"$errors")" 0
+	check_equal no_heap_facts "$(meta_of "$db" heap_source): $(meta_of "$db" heap_source_reason)" \
+		"off: asked for by --heap off"
+
+	short sampled_heap --heap sampled --heap-sample 64K
+	check_equal sampled_heap_is_said "$said" "rsprof: cpu and wait by bpf, heap by bpf (sampled)"
+	check_equal sampled_heap_facts "$(meta_of "$db" heap_mode) $(meta_of "$db" heap_sample_bytes)" \
+		"sampled 65536"
 
 	short forced --source bpf --stack-copy 0 --unwind-memory 4MiB --max-overhead 50
 	check_recorded forced bpf bpf "cpu-clock wait-time"
@@ -137,6 +173,12 @@ if may_use_bpf; then
 		check_recorded no_btf perf off cpu-clock
 		check_samples_there no_btf
 		check_contains no_btf_is_said "$said" "cpu by perf (bpf: no BTF in this kernel)"
+		check_contains no_btf_heap_is_said "$errors" \
+			"heap: totals from /proc only: bpf: no BTF in this kernel"
+		check_refusal no_btf_heap 4 "${without_btf[@]}" "$RSPROF" -p "$burn" -q -d 1s \
+			--heap exact -o "$dir/no_btf_heap.db"
+		check_contains no_btf_heap_is_told "$errors" BTF
+		check_absent no_btf_heap_no_file "$dir/no_btf_heap.db"
 		check_contains no_btf_reason "$(meta_of "$db" cpu_source_reason)" BTF
 		json=$("${without_btf[@]}" "$RSPROF" doctor -p "$burn" --json)
 		check_equal no_btf_doctor \

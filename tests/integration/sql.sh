@@ -52,8 +52,9 @@ check_equal query_hottest_agrees_with_top "$(head -n 1 <<<"$hottest")" \
 	"$(of '.entries[0] | "\(.file)|\(.line)|\(.samples)"')"
 check_equal query_hottest_three_agree "$(head -n 3 <<<"$hottest" | cut -d'|' -f3 | paste -sd' ')" \
 	"$(of '[.entries[:3][].samples] | map(tostring) | join(" ")')"
-check_equal query_leaks_is_empty "$(sql "$db" 'SELECT function, file, line, total_alloc_bytes - total_free_bytes AS leaked, total_allocs - total_frees AS leaked_count
-  FROM heap_samples WHERE total_allocs > total_frees ORDER BY leaked DESC LIMIT 20;')" ""
+leaks='SELECT function, file, line, total_alloc_bytes - total_free_bytes AS leaked, total_allocs - total_frees AS leaked_count
+  FROM heap_samples WHERE total_allocs > total_frees ORDER BY leaked DESC LIMIT 20;'
+check_equal query_leaks_runs "$(sql "$db" "$leaks" 2>&1 | awk -F'|' 'NF != 5 || $4 < 0 || $5 < 1')" ""
 address=$(sql "$db" 'SELECT addr FROM cpu_samples GROUP BY addr ORDER BY SUM(count) DESC LIMIT 1')
 series=$(sqlite3 -readonly -cmd '.parameter init' -cmd ".parameter set ?1 $address" "$db" \
 	'SELECT cp.timestamp_ms, c.count FROM cpu_samples c JOIN checkpoints cp ON c.checkpoint_id = cp.id WHERE c.addr = ? ORDER BY 1;' 2>/dev/null |
@@ -66,12 +67,21 @@ sql "$db" 'SELECT id, timestamp_ms FROM checkpoints; SELECT checkpoint_id, threa
 	SELECT checkpoint_id, thread_id, addr, kind, waits, wait_ns, run_ns FROM wait_samples;
 	SELECT addr, file, line, function FROM symbols; SELECT key, value FROM meta;
 	SELECT addr, function, file, line, live_bytes, total_alloc_bytes, total_free_bytes, total_allocs,
-	total_frees FROM heap_samples' >"$dir/columns" 2>&1
+	total_frees, live_blocks, temporary, reallocs, growth_bytes, untracked_bytes, is_estimate
+	FROM heap_samples' >"$dir/columns" 2>&1
 check_equal sql_columns "$(grep -ci error "$dir/columns")" 0
 check_equal sql_one_symbol_an_address \
 	"$(sql "$db" 'SELECT COUNT(*) - COUNT(DISTINCT addr) FROM symbols')" 0
 check_equal sql_every_address_has_a_symbol "$(sql "$db" \
 	'SELECT COUNT(*) FROM cpu_samples c LEFT JOIN symbols s ON c.addr = s.addr WHERE s.addr IS NULL')" 0
+# Of the heap: totals are the sums of the changes, and what is live is what the last checkpoint says.
+check_equal sql_heap_totals_agree "$(sql "$db" 'SELECT COUNT(*) FROM (SELECT stack_id, SUM(allocs),
+	SUM(alloc_bytes), SUM(frees), SUM(free_bytes) FROM heap_changes GROUP BY 1 EXCEPT SELECT stack_id,
+	total_allocs, total_alloc_bytes, total_frees, total_free_bytes FROM heap_stacks)')" 0
+check_equal sql_heap_live_agrees "$(sql "$db" 'SELECT (SELECT TOTAL(live_bytes) FROM heap_samples) -
+	COALESCE((SELECT live_bytes FROM heap_checkpoints ORDER BY checkpoint_id DESC LIMIT 1), 0)')" 0.0
+check_equal sql_heap_has_checkpoints "$(sql "$db" 'SELECT COUNT(*) FROM (SELECT checkpoint_id FROM
+	heap_changes UNION SELECT checkpoint_id FROM heap_checkpoints EXCEPT SELECT id FROM checkpoints)')" 0
 check_equal sql_total_agrees "$(sql "$db" 'SELECT SUM(count) FROM cpu_samples')" "$(of .total_samples)"
 check_near sql_checkpoints "$(sql "$db" 'SELECT COUNT(*) FROM checkpoints')" 20 10
 check_equal sql_checkpoints_in_order "$(sql "$db" 'SELECT COUNT(*) FROM checkpoints a JOIN checkpoints b
@@ -187,6 +197,8 @@ check_equal waits_columns "$(sql "$waits" 'SELECT checkpoint_id, thread_id, kind
 	"$(printf '%s ' '1|2|run queue|5|50000000|1000000' '1|2|lock|2|200000000|50000000' \
 		'1|1|sleep|1|300000000|100000000' '2|3||0|0|77000000' '2|1|poll|0|10000000|0' \
 		'2|1|io|4|40000000|3000000' '2|2|lock|1|1000000000|2000000')"
+check_equal waits_have_no_heap "$(sql "$waits" "$leaks SELECT * FROM heap_checkpoints;
+	SELECT * FROM meta WHERE key IN ('heap_live_bytes', 'heap_peak_ms', 'peak_resolution_ms')")" ""
 check_equal waits_are_no_cpu_samples "$(sql "$waits" 'SELECT SUM(count) FROM cpu_samples')" 3
 check_equal waits_are_no_samples_in_list "$("$RSPROF" list -d "$dir" --json |
 	jq '.[] | select(.file == "waits.db").samples')" 3

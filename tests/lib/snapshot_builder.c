@@ -21,6 +21,8 @@ struct snapshot_builder {
 	VEC(struct snapshot_stack) stacks;
 	VEC(struct snapshot_row) rows;
 	VEC(struct snapshot_step) steps;
+	VEC(struct snapshot_heap_poll) heap_polls;
+	VEC(struct snapshot_heap_row) heap_rows;
 	struct u64_map node_of; /* (parent, frame) → node */
 };
 
@@ -62,6 +64,8 @@ void builder_free(struct snapshot_builder *builder)
 	vec_done(&builder->stacks);
 	vec_done(&builder->rows);
 	vec_done(&builder->steps);
+	vec_done(&builder->heap_polls);
+	vec_done(&builder->heap_rows);
 	u64_map_done(&builder->node_of);
 	arena_done(&builder->snapshot.arena);
 	free(builder);
@@ -236,6 +240,54 @@ void builder_step(struct snapshot_builder *builder, uint32_t recording, uint64_t
 	};
 }
 
+uint32_t builder_heap_poll(struct snapshot_builder *builder, struct snapshot_heap_poll poll)
+{
+	*vec_add(&builder->heap_polls) = poll;
+	return (uint32_t)builder->heap_polls.count - 1;
+}
+
+void builder_heap_row(struct snapshot_builder *builder, uint32_t poll, uint32_t stack,
+		      struct heap_counts counts)
+{
+	*vec_add(&builder->heap_rows) = (struct snapshot_heap_row){poll, stack, counts};
+}
+
+void builder_heap_sum(struct snapshot_builder *builder)
+{
+	struct heap_counts *sums = mem_array(builder->stacks.count, sizeof(*sums));
+	size_t row = 0;
+
+	for (size_t i = 0; i < builder->heap_polls.count; i++) {
+		struct heap_state *state = &builder->heap_polls.items[i].state;
+
+		for (; row < builder->heap_rows.count && builder->heap_rows.items[row].poll <= i;
+		     row++)
+			heap_counts_add(&sums[builder->heap_rows.items[row].stack],
+					&builder->heap_rows.items[row].counts);
+		state->is_counted = true;
+		state->live_bytes = state->live_blocks = 0;
+		for (size_t stack = 0; stack < builder->stacks.count; stack++) {
+			state->live_bytes += heap_live_bytes(&sums[stack]);
+			state->live_blocks += heap_live_blocks(&sums[stack]);
+		}
+	}
+	free(sums);
+}
+
+/* The longest time between two polls. */
+static uint64_t heap_resolution(const struct snapshot_builder *builder)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 1; i < builder->heap_polls.count; i++) {
+		uint64_t time = builder->heap_polls.items[i].time_ns -
+				builder->heap_polls.items[i - 1].time_ns;
+
+		longest = time > longest ? time : longest;
+	}
+	return longest;
+}
+
 const struct snapshot *builder_snapshot(struct snapshot_builder *builder)
 {
 	struct snapshot *snapshot = &builder->snapshot;
@@ -262,5 +314,10 @@ const struct snapshot *builder_snapshot(struct snapshot_builder *builder)
 	snapshot->step_count = builder->steps.count;
 	snapshot->rows = builder->rows.items;
 	snapshot->row_count = builder->rows.count;
+	snapshot->heap_polls = builder->heap_polls.items;
+	snapshot->heap_poll_count = builder->heap_polls.count;
+	snapshot->heap_rows = builder->heap_rows.items;
+	snapshot->heap_row_count = builder->heap_rows.count;
+	snapshot->heap_resolution_ns = heap_resolution(builder);
 	return snapshot;
 }

@@ -44,6 +44,14 @@ void builder_wait(struct snapshot_builder *builder, uint32_t event, uint32_t thr
 void builder_step(struct snapshot_builder *builder, uint32_t recording, uint64_t time_ns,
 		  const char *signal, const char *mode);
 
+/* Of the heap. Polls in the order of time, the one that stands for what was before the window
+ * first; rows in the order of their polls. Returns the poll's index. */
+uint32_t builder_heap_poll(struct snapshot_builder *builder, struct snapshot_heap_poll poll);
+void builder_heap_row(struct snapshot_builder *builder, uint32_t poll, uint32_t stack,
+		      struct heap_counts counts);
+/* Writes is_counted, live_bytes and live_blocks of all polls, as the rows tell them. */
+void builder_heap_sum(struct snapshot_builder *builder);
+
 /* The snapshot as it is now; valid until the builder is added to or freed. */
 const struct snapshot *builder_snapshot(struct snapshot_builder *builder);
 

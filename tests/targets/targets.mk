@@ -2,7 +2,7 @@
 TARGETS_C := burn threads64 reader faults sleeper plugin execer execee forker renamer manythreads \
 	zombie exits work threadexec
 # As release builds and libraries are: without frame pointers.
-TARGETS_NOFRAMES := noframes sortsig recursion jit realign maps1000 waiter waitstacks waitkinds pingpong churn
+TARGETS_NOFRAMES := noframes sortsig recursion jit realign maps1000 waiter waitstacks waitkinds pingpong churn heapbench
 TARGETS_RUSTC := $(shell command -v rustc 2>/dev/null)
 TARGETS_LLD := $(shell command -v ld.lld 2>/dev/null)
 # Frames everywhere (target.h forces them in leaves) and no tail calls: a walk along frame pointers then

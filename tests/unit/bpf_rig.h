@@ -241,6 +241,19 @@ static inline struct rig *rig_open(uint32_t ring_bytes)
 	return rig;
 }
 
+/* The ring, and the tables of this process. */
+static inline void rig_read_tables(struct rig *rig)
+{
+	rig->ring = ring_buffer__new(bpf_map__fd(rig->skel->maps.ring), rig_take, rig, NULL);
+	CHECK(rig->ring);
+	rig->cache = unwind_cache_new();
+	CHECK(rig->cache);
+	dl_iterate_phdr(rig_add_module, rig);
+	qsort(rig->modules, rig->module_count, sizeof(*rig->modules), rig_by_start);
+	memcpy(rig->rules, unwind_cache_rules(rig->cache)->rules,
+	       BPF_RULES_MAX * sizeof(*rig->rules));
+}
+
 static inline void rig_load(struct rig *rig)
 {
 	int error = profile_bpf__load(rig->skel);
@@ -253,14 +266,7 @@ static inline void rig_load(struct rig *rig)
 	rig->arena = rig_map(rig->skel->maps.arena, RIG_ARENA_WORDS * 4);
 	rig->rules = rig_map(rig->skel->maps.rules, BPF_RULES_MAX * sizeof(*rig->rules));
 	rig->code = rig_map(rig->skel->maps.code, sizeof(*rig->code));
-	rig->ring = ring_buffer__new(bpf_map__fd(rig->skel->maps.ring), rig_take, rig, NULL);
-	CHECK(rig->ring);
-	rig->cache = unwind_cache_new();
-	CHECK(rig->cache);
-	dl_iterate_phdr(rig_add_module, rig);
-	qsort(rig->modules, rig->module_count, sizeof(*rig->modules), rig_by_start);
-	memcpy(rig->rules, unwind_cache_rules(rig->cache)->rules,
-	       BPF_RULES_MAX * sizeof(*rig->rules));
+	rig_read_tables(rig);
 }
 
 static inline void rig_target(struct rig *rig, pid_t pid)

@@ -21,6 +21,11 @@ struct made_row {
 	struct delta_row row;
 };
 
+struct made_heap_row {
+	uint32_t checkpoint;
+	struct delta_heap_row row;
+};
+
 struct maker {
 	struct store *store;
 	struct module_table *modules;
@@ -29,6 +34,10 @@ struct maker {
 	VEC(struct delta_thread) threads;
 	VEC(struct delta_row) rows;  /* of the next checkpoint */
 	VEC(struct made_row) all;    /* of all checkpoints */
+	VEC(struct delta_heap_row) heap_rows;	/* of the next checkpoint */
+	VEC(struct made_heap_row) all_heap;	/* of all checkpoints */
+	VEC(struct heap_counts) heap_totals;	/* by stack_id */
+	struct heap_state heap; /* where is_counted is set, live_* are as the rows tell */
 	VEC(struct resolved_frame) frames;
 	VEC(struct stack_charge) charges;
 	size_t told_modules, told_threads, told_frames, told_nodes, told_stacks;
@@ -80,6 +89,9 @@ static inline void maker_done(struct maker *maker)
 	vec_done(&maker->threads);
 	vec_done(&maker->rows);
 	vec_done(&maker->all);
+	vec_done(&maker->heap_rows);
+	vec_done(&maker->all_heap);
+	vec_done(&maker->heap_totals);
 	vec_done(&maker->frames);
 	vec_done(&maker->charges);
 }
@@ -144,6 +156,25 @@ static inline void maker_row(struct maker *maker, uint32_t event, thread_id thre
 	*vec_add(&maker->all) = (struct made_row){maker->checkpoint + 1, row};
 }
 
+/* Each stack once a checkpoint. */
+static inline void maker_heap(struct maker *maker, stack_id stack, struct heap_counts counts)
+{
+	struct delta_heap_row row = {stack, counts};
+	struct heap_counts *total;
+
+	*vec_add(&maker->heap_rows) = row;
+	*vec_add(&maker->all_heap) = (struct made_heap_row){maker->checkpoint + 1, row};
+	while (maker->heap_totals.count <= stack.v)
+		*vec_add(&maker->heap_totals) = (struct heap_counts){0};
+	total = &maker->heap_totals.items[stack.v];
+	maker->heap.is_counted = true;
+	maker->heap.live_bytes -= heap_live_bytes(total);
+	maker->heap.live_blocks -= heap_live_blocks(total);
+	heap_counts_add(total, &counts);
+	maker->heap.live_bytes += heap_live_bytes(total);
+	maker->heap.live_blocks += heap_live_blocks(total);
+}
+
 /* The frame at that vaddr has one line, or with `caller` two: inlined into it. */
 static inline void maker_resolve(struct maker *maker, uint64_t vaddr, struct source_line line,
 				 const struct source_line *caller)
@@ -184,6 +215,11 @@ static inline struct delta *maker_delta(struct maker *maker, uint64_t end_ms)
 				 maker->rows.count * sizeof(*maker->rows.items));
 	delta->row_count = maker->rows.count;
 	vec_clear(&maker->rows);
+	delta->heap_rows = arena_copy(arena, maker->heap_rows.items,
+				      maker->heap_rows.count * sizeof(*maker->heap_rows.items));
+	delta->heap_row_count = maker->heap_rows.count;
+	vec_clear(&maker->heap_rows);
+	delta->heap = maker->heap;
 	delta->thread_count = maker->threads.count - maker->told_threads;
 	delta->threads = arena_copy(arena, maker->threads.items + maker->told_threads,
 				    delta->thread_count * sizeof(*delta->threads));
@@ -218,7 +254,8 @@ static inline struct delta *maker_delta(struct maker *maker, uint64_t end_ms)
 	maker->told_nodes += delta->node_count;
 	maker->told_stacks += delta->stack_count;
 	delta->losses = maker->losses;
-	delta->process = (struct delta_process){end_ms / 2, end_ms / 4, 1000000 + end_ms};
+	delta->process = (struct delta_process){end_ms / 2, end_ms / 4, 1000000 + end_ms,
+						500000 + end_ms};
 	return delta;
 }
 

@@ -9,6 +9,7 @@ enum { PID = 100, TID = 101, EVENTS = 2, WAIT_EVENT = 1 };
 static struct {
 	struct bpf_decoder decoder;
 	struct bpf_waits waits;
+	struct heap_books heap;
 	struct event event; /* the last */
 	struct event_registers registers;
 	uint64_t pcs[BPF_FRAMES_MAX];
@@ -20,6 +21,15 @@ static void take(void *context, const struct event *event)
 {
 	got.event = *event;
 	got.count++;
+	if (event->type == EVENT_HEAP_STACK) {
+		memcpy(got.pcs, event->heap_stack.pcs,
+		       event->heap_stack.pc_count * sizeof(*got.pcs));
+		if (event->heap_stack.registers)
+			got.registers = *event->heap_stack.registers;
+		if (event->heap_stack.stack_bytes)
+			memcpy(got.stack, event->heap_stack.stack, event->heap_stack.stack_bytes);
+		return;
+	}
 	if (event->sample.pc_count)
 		memcpy(got.pcs, event->sample.pcs, event->sample.pc_count * sizeof(*got.pcs));
 	if (event->sample.registers)
@@ -33,11 +43,13 @@ static void begin(void)
 	bpf_waits_init(&got.waits, PID, WAIT_EVENT);
 	got.decoder = (struct bpf_decoder){
 		.target_pid = PID, .event_count = EVENTS, .waits = &got.waits, .sink = take};
+	got.decoder.heap = &got.heap;
 }
 
 static void end(void)
 {
 	bpf_waits_done(&got.waits);
+	heap_books_done(&got.heap);
 }
 
 /* From memory of just that size, so that a sanitizer sees what is read beyond. */
@@ -187,14 +199,27 @@ TEST(records_that_cannot_be_are_counted)
 	decode(&sample, size);
 	size = make_sample(0, 1);
 	decode(&sample, size);
-	size = make_sample(BPF_RECORD_WAIT + 1, 1);
+	size = make_sample(BPF_RECORD_HEAP_COPY + 1, 1);
 	decode(&sample, size);
+	size = make_sample(BPF_RECORD_HEAP_STACK, 1);
+	sample.sample.stack = HEAP_SITE_FULL; /* no hash */
+	decode(&sample, size);
+	size = make_sample(BPF_RECORD_HEAP_STACK, 2);
+	sample.sample.stack = 77;
+	decode(&sample, size - 1);
+	size = make_copy(100, HEAP_SITES_FIRST - 1);
+	copy.record.type = BPF_RECORD_HEAP_COPY;
+	decode(&copy, size);
+	size = make_copy(100, 77);
+	copy.record.type = BPF_RECORD_HEAP_COPY;
+	decode(&copy, size - 1);
 	size = make_copy(100, 0);
 	copy.size = UINT32_MAX;
 	decode(&copy, size);
 	copy.size = BPF_COPY_BYTES + 1;
 	decode(&copy, sizeof(copy));
-	CHECK_EQ_U64(got.decoder.bad_count, bad + 9);
+	CHECK_EQ_U64(got.decoder.bad_count, bad + 13);
+	CHECK_EQ_U64(got.heap.sites.count, 0);
 	CHECK_EQ_I64(got.count, 0);
 	end();
 }
@@ -209,6 +234,59 @@ TEST(waits_where_none_are_recorded_cannot_be)
 	decode(&sample, make_sample(BPF_RECORD_STACK, 3));
 	decode(&copy, make_copy(8, 77));
 	CHECK_EQ_U64(got.decoder.bad_count, 3);
+	end();
+}
+
+TEST(a_stack_that_allocates_is_told_with_its_number)
+{
+	size_t size = make_sample(BPF_RECORD_HEAP_STACK, 4);
+
+	begin();
+	sample.sample.stack = 77;
+	sample.sample.end = WALK_TRUNCATED;
+	sample.sample.event = 99; /* means nothing */
+	decode(&sample, size);
+	CHECK_EQ_I64(got.count, 1);
+	CHECK_EQ_I64(got.event.type, EVENT_HEAP_STACK);
+	CHECK_EQ_U64(got.event.time_ns, 5000);
+	CHECK_EQ_U64(got.event.pid, PID);
+	CHECK_EQ_U64(got.event.tid, TID);
+	CHECK_EQ_U64(got.event.heap_stack.site, 77);
+	CHECK_EQ_U64(got.event.heap_stack.pc_count, 4);
+	CHECK_EQ_U64(got.pcs[3], 0x1003);
+	CHECK_EQ_I64(got.event.heap_stack.status, STACK_TRUNCATED);
+	CHECK(!got.event.heap_stack.registers);
+	CHECK_EQ_U64(got.heap.sites.count, 1);
+	CHECK(got.heap.sites.items[0].key == 77 && got.heap.sites.items[0].is_told);
+
+	size = make_copy(1000, 78);
+	copy.record.type = BPF_RECORD_HEAP_COPY;
+	decode(&copy, size);
+	CHECK_EQ_I64(got.count, 2);
+	CHECK_EQ_I64(got.event.type, EVENT_HEAP_STACK);
+	CHECK_EQ_U64(got.event.heap_stack.site, 78);
+	CHECK_EQ_U64(got.event.heap_stack.pc_count, 1);
+	CHECK_EQ_U64(got.event.heap_stack.stack_bytes, 1000);
+	CHECK_EQ_U64(got.registers.rip, 0xabc);
+	CHECK(!memcmp(got.stack, copy.bytes, 1000));
+	CHECK(got.heap.sites.items[1].key == 78 && got.heap.sites.items[1].is_told);
+	CHECK_EQ_U64(got.decoder.bad_count, 0);
+	end();
+}
+
+TEST(stacks_that_allocate_cannot_be_where_the_heap_is_not_counted)
+{
+	size_t size = make_sample(BPF_RECORD_HEAP_STACK, 3);
+
+	begin();
+	got.decoder.heap = NULL;
+	sample.sample.stack = 77;
+	decode(&sample, size);
+	size = make_copy(8, 77);
+	copy.record.type = BPF_RECORD_HEAP_COPY;
+	decode(&copy, size);
+	CHECK_EQ_U64(got.decoder.bad_count, 2);
+	CHECK_EQ_I64(got.count, 0);
 	end();
 }
 
@@ -227,7 +305,7 @@ TEST(random_bytes_are_survived)
 			state = state * 6364136223846793005u + 1442695040888963407u;
 			words[i] = state >> 20;
 		}
-		words[0] = words[0] % 6;
+		words[0] = words[0] % 8;
 		if (round % 2)
 			words[4] = words[5] % 8 << 32;
 		size = words[39] % (sizeof(words) + 1);

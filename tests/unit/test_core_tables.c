@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "reader/core/aggregate.h"
+#include "reader/core/heap_aggregate.h"
 #include "reader/core/stack_table.h"
 #include "reader/core/thread_table.h"
 #include "reader/record/delta_merge.h"
@@ -78,7 +79,8 @@ TEST(rows_with_the_same_key_add_up)
 
 	for (uint32_t round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 5000; i++) {
-			struct delta_row row = {{i % 7 + 1}, {i + 1}, i % 2, 0, 1, round == 0, 10, 0};
+			struct delta_row row = {{i % 7 + 1}, {i + 1},	 i % 2, 0,
+						1,	     round == 0, 10,	0};
 
 			aggregate_add(aggregate, &row);
 		}
@@ -143,7 +145,8 @@ TEST(a_reused_tid_is_somebody_new_under_its_parents_name)
 TEST(merged_checkpoints_lose_nothing)
 {
 	struct delta *older = delta_new(), *younger = delta_new(), *merged;
-	const struct delta_row older_rows[] = {{{1}, {1}, 0, 0, 5, 1, 5, 0}, {{1}, {2}, 0, 0, 7, 0, 7, 0}};
+	const struct delta_row older_rows[] = {{{1}, {1}, 0, 0, 5, 1, 5, 0},
+					       {{1}, {2}, 0, 0, 7, 0, 7, 0}};
 	const struct delta_row younger_rows[] = {{{1}, {1}, 0, 0, 2, 1, 2, 0}};
 	const struct stack_frame frames[] = {{{{1}, 0x10}}, {{{1}, 0x20}}, {{{1}, 0x30}}};
 
@@ -175,6 +178,104 @@ TEST(merged_checkpoints_lose_nothing)
 	delta_release(merged);
 }
 
+TEST(merged_checkpoints_keep_the_heap)
+{
+	struct delta *older = delta_new(), *younger = delta_new(), *merged;
+	const struct delta_heap_row older_rows[] = {
+		{{1}, {.allocs = 5, .alloc_bytes = 50, .temporary = 2}},
+		{{2}, {.allocs = 1, .alloc_bytes = 10}},
+	};
+	const struct delta_heap_row younger_rows[] = {
+		{{3}, {.allocs = 7, .untracked = 7}},
+		{{1}, {.frees = 4, .free_bytes = 40, .estimated = 1}},
+	};
+
+	older->checkpoint = 1;
+	older->heap_rows = older_rows;
+	older->heap_row_count = 2;
+	older->heap = (struct heap_state){.is_counted = true, .live_bytes = 60, .hits = 12};
+	older->process.rss_anonymous_bytes = 1000;
+	younger->checkpoint = 2;
+	younger->heap_rows = younger_rows;
+	younger->heap_row_count = 2;
+	younger->heap = (struct heap_state){.is_counted = true, .live_bytes = 20, .hits = 30};
+	younger->process.rss_anonymous_bytes = 2000;
+	merged = delta_merge(older, younger);
+	CHECK_EQ_U64(merged->heap_row_count, 3);
+	CHECK_EQ_U64(merged->heap_rows[0].stack.v, 1);
+	CHECK_EQ_U64(merged->heap_rows[0].counts.allocs, 5);
+	CHECK_EQ_U64(merged->heap_rows[0].counts.frees, 4);
+	CHECK_EQ_U64(merged->heap_rows[0].counts.free_bytes, 40);
+	CHECK_EQ_U64(merged->heap_rows[0].counts.temporary, 2);
+	CHECK_EQ_U64(merged->heap_rows[0].counts.estimated, 1);
+	CHECK_EQ_U64(merged->heap_rows[1].stack.v, 2);
+	CHECK_EQ_U64(merged->heap_rows[1].counts.alloc_bytes, 10);
+	CHECK_EQ_U64(merged->heap_rows[2].stack.v, 3);
+	CHECK_EQ_U64(merged->heap_rows[2].counts.untracked, 7);
+	/* States are of the whole recording. */
+	CHECK_EQ_U64(merged->heap.live_bytes, 20);
+	CHECK_EQ_U64(merged->heap.hits, 30);
+	CHECK_EQ_U64(merged->process.rss_anonymous_bytes, 2000);
+	delta_release(older);
+	delta_release(younger);
+	delta_release(merged);
+}
+
+TEST(modes_of_the_heap_have_names)
+{
+	for (int mode = 0; mode < HEAP_MODES; mode++) {
+		char step[64];
+
+		snprintf(step, sizeof(step), "bpf, %s", heap_mode_names[mode]);
+		CHECK_EQ_U64(heap_mode_by_name(heap_mode_names[mode]), mode);
+		CHECK_EQ_U64(heap_mode_by_step(heap_mode_names[mode]), mode);
+		CHECK_EQ_U64(heap_mode_by_step(step), mode);
+	}
+	CHECK_EQ_U64(heap_mode_by_name("bpf"), HEAP_MODES);
+	CHECK_EQ_U64(heap_mode_by_step("bpf"), HEAP_MODES);
+	CHECK_EQ_U64(heap_mode_by_step("totals"), HEAP_MODES);
+	CHECK_EQ_U64(heap_mode_by_step("bpf, 1 of 4 stacks"), HEAP_MODES);
+	CHECK(heap_mode_sees_frees(HEAP_MODE_EXACT) && heap_mode_sees_frees(HEAP_MODE_SAMPLED));
+	CHECK(!heap_mode_sees_frees(HEAP_MODE_ALLOCS) && !heap_mode_sees_frees(HEAP_MODE_OFF));
+}
+
+TEST(what_is_live_is_never_less_than_nothing)
+{
+	struct heap_counts counts = {.allocs = 5, .alloc_bytes = 100, .frees = 2, .free_bytes = 40};
+
+	counts.untracked = 1;
+	counts.untracked_bytes = 10;
+	CHECK_EQ_U64(heap_live_blocks(&counts), 2);
+	CHECK_EQ_U64(heap_live_bytes(&counts), 50);
+	counts.frees = 5;
+	counts.free_bytes = 95;
+	CHECK_EQ_U64(heap_live_blocks(&counts), 0);
+	CHECK_EQ_U64(heap_live_bytes(&counts), 0);
+	counts.free_bytes = UINT64_MAX;
+	counts.untracked_bytes = UINT64_MAX;
+	CHECK_EQ_U64(heap_live_bytes(&counts), 0);
+}
+
+TEST(a_heap_aggregate_begins_anew_after_a_checkpoint)
+{
+	struct heap_aggregate aggregate = {0};
+	const struct heap_counts counts = {.allocs = 1, .alloc_bytes = 8};
+
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 1000; i++)
+			heap_aggregate_add(&aggregate, (stack_id){1 + i % 100}, &counts);
+		CHECK_EQ_U64(aggregate.rows.count, 100);
+		for (size_t i = 0; i < 100; i++) {
+			CHECK_EQ_U64(aggregate.rows.items[i].stack.v, i + 1);
+			CHECK_EQ_U64(aggregate.rows.items[i].counts.allocs, 10);
+			CHECK_EQ_U64(aggregate.rows.items[i].counts.alloc_bytes, 80);
+		}
+		heap_aggregate_clear(&aggregate);
+		CHECK_EQ_U64(aggregate.rows.count, 0);
+	}
+	heap_aggregate_done(&aggregate);
+}
+
 TEST(waits_of_two_kinds_are_two_rows)
 {
 	struct aggregate *aggregate = aggregate_new();
@@ -182,9 +283,13 @@ TEST(waits_of_two_kinds_are_two_rows)
 	size_t count;
 
 	for (uint64_t i = 0; i < 6; i++) {
-		const struct delta_row row = {
-			.thread = {1}, .stack = {2}, .event_index = 1,
-			.kind = i % 2 ? WAIT_LOCK : WAIT_SLEEP, .count = i, .value = 100, .run_ns = 7};
+		const struct delta_row row = {.thread = {1},
+					      .stack = {2},
+					      .event_index = 1,
+					      .kind = i % 2 ? WAIT_LOCK : WAIT_SLEEP,
+					      .count = i,
+					      .value = 100,
+					      .run_ns = 7};
 
 		aggregate_add(aggregate, &row);
 	}
@@ -202,11 +307,24 @@ TEST(waits_of_two_kinds_are_two_rows)
 TEST(merged_checkpoints_keep_waits_and_steps)
 {
 	struct delta *older = delta_new(), *younger = delta_new(), *merged;
-	const struct delta_row older_rows[] = {
-		{.thread = {1}, .stack = {1}, .kind = WAIT_LOCK, .count = 5, .value = 50, .run_ns = 3},
-		{.thread = {1}, .stack = {1}, .kind = WAIT_IO, .count = 1, .value = 9, .run_ns = 1}};
-	const struct delta_row younger_rows[] = {
-		{.thread = {1}, .stack = {1}, .kind = WAIT_LOCK, .count = 2, .value = 20, .run_ns = 4}};
+	const struct delta_row older_rows[] = {{.thread = {1},
+						.stack = {1},
+						.kind = WAIT_LOCK,
+						.count = 5,
+						.value = 50,
+						.run_ns = 3},
+					       {.thread = {1},
+						.stack = {1},
+						.kind = WAIT_IO,
+						.count = 1,
+						.value = 9,
+						.run_ns = 1}};
+	const struct delta_row younger_rows[] = {{.thread = {1},
+						  .stack = {1},
+						  .kind = WAIT_LOCK,
+						  .count = 2,
+						  .value = 20,
+						  .run_ns = 4}};
 	const struct delta_step older_steps[] = {{10, "wait", "stacks of 1 of 2 waits", "cost"}};
 	const struct delta_step younger_steps[] = {{20, "wait", "stacks of 1 of 4 waits", "more"}};
 

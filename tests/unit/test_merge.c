@@ -137,4 +137,57 @@ TEST(strings_are_copied)
 	merge_free(merge);
 }
 
+static struct event kept;
+static uint64_t kept_pcs[2];
+static uint8_t kept_stack[8];
+
+static void keep_stack(void *context, const struct event *event)
+{
+	kept = *event;
+	memcpy(kept_pcs, event->heap_stack.pcs, sizeof(kept_pcs));
+	if (!event->heap_stack.registers)
+		return;
+	CHECK_EQ_U64(event->heap_stack.registers->rip, 0x1234);
+	memcpy(kept_stack, event->heap_stack.stack, sizeof(kept_stack));
+}
+
+TEST(stacks_of_the_heap_are_copied)
+{
+	uint64_t pcs[] = {0x10, 0x20};
+	uint8_t stack[] = "on stack";
+	struct event_registers registers = {.rip = 0x1234};
+	struct event event = {.time_ns = 5, .type = EVENT_HEAP_STACK};
+
+	event.heap_stack.site = 77;
+	event.heap_stack.pcs = pcs;
+	event.heap_stack.pc_count = 2;
+	for (int has_registers = 0; has_registers < 2; has_registers++) {
+		struct merge *merge = merge_new();
+
+		pcs[1] = 0x20;
+		if (has_registers) {
+			event.heap_stack.registers = &registers;
+			event.heap_stack.stack = stack;
+			event.heap_stack.stack_bytes = 8;
+		}
+		merge_add(merge, &event);
+		/* To the other arena, which is what a flush of others does. */
+		add(merge, 1, 1);
+		merge_flush(merge, 1, see, &seen);
+		pcs[1] = 0;
+		stack[0] = 'X';
+		registers.rip = 0;
+		merge_flush(merge, 5, keep_stack, NULL);
+		CHECK_EQ_U64(kept.heap_stack.site, 77);
+		CHECK_EQ_U64(kept.heap_stack.pc_count, 2);
+		CHECK_EQ_U64(kept_pcs[1], 0x20);
+		CHECK_EQ_U64(!!kept.heap_stack.registers, has_registers);
+		if (has_registers)
+			CHECK(!memcmp(kept_stack, "on stack", 8));
+		stack[0] = 'o';
+		registers.rip = 0x1234;
+		merge_free(merge);
+	}
+}
+
 KIT_MAIN

@@ -286,7 +286,8 @@ static void check_taken(const struct offer offers[OFFER_SOURCES], int cpu, int w
 	for (int i = 0; i < OFFER_SOURCES; i++) {
 		CHECK_EQ_I64(offers[i].signals[OFFER_CPU].is_taken, i == cpu);
 		CHECK_EQ_I64(offers[i].signals[OFFER_WAIT].is_taken, i == wait);
-		CHECK(!offers[i].signals[OFFER_HEAP].is_taken);
+		/* Where there is no better one, what /proc has. */
+		CHECK_EQ_I64(offers[i].signals[OFFER_HEAP].is_taken, i == cpu);
 	}
 }
 
@@ -303,6 +304,8 @@ TEST(the_table_of_sources_is_honest)
 	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_CPU].text, "not in this version");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "no: needs CAP_BPF");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_WAIT].text, "no");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "no");
+	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_HEAP].text, "totals only");
 	CHECK_EQ_STR(offers[OFFER_BPF].here, "refused");
 	check_taken(offers, OFFER_PERF, none);
 	answers.perf = PERMIT_NO;
@@ -317,9 +320,17 @@ TEST(the_table_of_sources_is_honest)
 	CHECK_EQ_STR(offers[OFFER_BPF].here, "allowed");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "yes");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_WAIT].text, "yes");
-	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "not in this version");
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "yes");
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_HEAP].text, "not in this version");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_CPU].text, "yes");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_WAIT].text, "not in this version");
+	check_taken(offers, OFFER_BPF, OFFER_BPF);
+	answers.heap = OFFER_HEAP_FOUND;
+	offers_list(&permit, NULL, &answers, offers);
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "yes");
+	answers.heap = OFFER_HEAP_NONE;
+	offers_list(&permit, NULL, &answers, offers);
+	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "totals only");
 	check_taken(offers, OFFER_BPF, OFFER_BPF);
 }
 

@@ -1,7 +1,5 @@
 /* Waits, steps and shipped stacks on their way through the pump, and what waits do to the share of
  * complete stacks: nothing. */
-#include <ucontext.h>
-
 #include "reader/record/pump.h"
 #include "reader/record/symbol_worker.h"
 #include "reader/util/clock.h"
@@ -9,10 +7,11 @@
 #include "tests/lib/fake_source.h"
 #include "tests/lib/kit.h"
 #include "tests/unit/child.h"
+#include "tests/unit/stack_copy.h"
 
 #define MS NS_PER_MS
 
-enum { CPU = 0, WAITS = 1, STACK_BYTES = 16384 };
+enum { CPU = 0, WAITS = 1 };
 
 static VEC(struct delta *) deltas;
 
@@ -183,42 +182,6 @@ TEST(what_a_child_waits_before_it_execs_is_not_the_targets)
 }
 
 /* ---- copies of stacks */
-
-static struct {
-	struct event_registers registers;
-	uint8_t stack[2 * STACK_BYTES];
-} copy;
-
-__attribute__((noinline, no_sanitize("address"))) static void capture(void)
-{
-	static const int order[EVENT_REGISTERS] = {
-		REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
-		REG_R8,	 REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-	ucontext_t context;
-	uint64_t from;
-
-	getcontext(&context);
-	for (int i = 0; i < EVENT_REGISTERS; i++)
-		copy.registers.general[i] = (uint64_t)context.uc_mcontext.gregs[order[i]];
-	copy.registers.rip = (uint64_t)context.uc_mcontext.gregs[REG_RIP];
-	copy.registers.known = 1u << EVENT_REGISTER_RSP | 1u << 6 | 1u << 3;
-	from = copy.registers.general[EVENT_REGISTER_RSP];
-	/* Byte by byte: memcpy is checked by sanitizers, which know of redzones. */
-	for (size_t i = 0; i < sizeof(copy.stack); i++)
-		copy.stack[i] = ((volatile const uint8_t *)from)[i];
-}
-
-/* More stack than is copied, all of it below the test's own frames. */
-__attribute__((noinline, optimize("no-optimize-sibling-calls"))) static int deep(int depth)
-{
-	volatile char room[256];
-
-	room[0] = (char)depth;
-	if (depth)
-		return deep(depth - 1) + room[0];
-	capture();
-	return room[0];
-}
 
 /* What becomes of a wait whose stack is shipped with so many bytes of a copy, in a live target: a
  * fork, with the same files at the same places. */

@@ -36,7 +36,7 @@ static struct asked ask(const char *first, const char *second)
 static int choose(const char *source, const struct asked *asked, const struct source_verdict *bpf,
 		  struct source_choice *ret_choice, struct err *err)
 {
-	struct source_wish wish = {source, asked->events, asked->count};
+	struct source_wish wish = {source, asked->events, asked->count, HEAP_MODE_EXACT, false};
 
 	*err = (struct err){0};
 	return record_source_choose(&wish, bpf, ret_choice, err);
@@ -44,9 +44,10 @@ static int choose(const char *source, const struct asked *asked, const struct so
 
 static void check_line(const struct source_choice *choice, const char *want)
 {
+	const struct source_facts facts = {0};
 	struct str line = {0};
 
-	record_source_describe(choice, &line);
+	record_source_describe(choice, &facts, &line);
 	CHECK_EQ_STR(str_text(&line), want);
 	str_done(&line);
 }
@@ -261,6 +262,146 @@ TEST(a_replay_is_its_own_source)
 	check_events(&choice, &both);
 	CHECK_EQ_STR(choice.reason, "asked for by --replay");
 	CHECK(!record_source_fall_back(&choice, &(struct err){.kind = ERR_GENERAL}));
+}
+
+/* ---- the heap */
+
+static int choose_heap(const char *source, enum heap_mode heap, bool is_asked,
+		       const struct source_verdict *bpf, struct source_choice *ret_choice,
+		       struct err *err)
+{
+	struct source_wish wish = {.source = source, .heap = heap, .is_heap_asked = is_asked};
+
+	*err = (struct err){0};
+	return record_source_choose(&wish, bpf, ret_choice, err);
+}
+
+static void check_totals(const struct source_choice *choice, const struct source_facts *facts,
+			 enum heap_mode wanted, const char *want)
+{
+	struct str line = {0};
+
+	record_source_describe_totals(choice, facts, wanted, &line);
+	CHECK_EQ_STR(str_text(&line), want);
+	str_done(&line);
+}
+
+TEST(a_heap_that_is_counted_is_said)
+{
+	static const struct {
+		enum heap_mode mode;
+		const char *line;
+	} cases[] = {
+		{HEAP_MODE_EXACT, "cpu and wait by bpf, heap by bpf (exact)"},
+		{HEAP_MODE_SAMPLED, "cpu and wait by bpf, heap by bpf (sampled)"},
+		{HEAP_MODE_OFF, "cpu and wait by bpf"},
+	};
+	struct source_choice choice;
+	struct err err;
+
+	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_EXACT, false, &allowed, &choice, &err), 0);
+	CHECK_EQ_STR(choice.heap_reason, "");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct source_facts facts = {.heap = cases[i].mode};
+		struct str line = {0};
+
+		record_source_describe(&choice, &facts, &line);
+		CHECK_EQ_STR(str_text(&line), cases[i].line);
+		str_done(&line);
+		if (cases[i].mode != HEAP_MODE_OFF)
+			check_totals(&choice, &facts, HEAP_MODE_EXACT, "");
+	}
+}
+
+TEST(a_heap_that_is_not_counted_is_said_with_the_reason)
+{
+	const struct source_verdict no_cap = refused("needs CAP_BPF");
+	const struct source_facts none = {0};
+	const struct source_facts stripped = {
+		.heap_reason = "No allocator is known in this process: it is stripped."};
+	struct err err, why = {0};
+	struct source_choice choice;
+
+	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_EXACT, false, &no_cap, &choice, &err), 0);
+	check_totals(&choice, &none, HEAP_MODE_EXACT,
+		     "heap: totals from /proc only: bpf: needs CAP_BPF");
+	CHECK_EQ_I64(choose_heap("perf", HEAP_MODE_EXACT, false, &allowed, &choice, &err), 0);
+	check_totals(&choice, &none, HEAP_MODE_EXACT,
+		     "heap: totals from /proc only: perf counts no allocations");
+	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_EXACT, false, &allowed, &choice, &err), 0);
+	check_totals(&choice, &stripped, HEAP_MODE_EXACT,
+		     "heap: totals from /proc only: no allocator is known in this process: it is "
+		     "stripped");
+	err_set(&why, ERR_GENERAL, 0, "BPF's verifier refused the program.");
+	CHECK(record_source_fall_back(&choice, &why));
+	check_totals(&choice, &none, HEAP_MODE_EXACT,
+		     "heap: totals from /proc only: bpf: BPF's verifier refused the program");
+	/* Nothing is said of what is not wanted, wherever events come from. */
+	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_OFF, false, &allowed, &choice, &err), 0);
+	check_totals(&choice, &none, HEAP_MODE_OFF, "");
+	CHECK_EQ_STR(choice.heap_reason, "asked for by --heap off");
+	CHECK(record_source_fall_back(&choice, &why));
+	CHECK_EQ_STR(choice.heap_reason, "asked for by --heap off");
+}
+
+TEST(a_heap_that_is_asked_for_is_counted_or_refused)
+{
+	const struct source_verdict no_cap = refused("needs CAP_BPF");
+	struct source_choice choice;
+	struct err err, why = {0};
+
+	CHECK(choose_heap("perf", HEAP_MODE_EXACT, true, &allowed, &choice, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+	CHECK_EQ_STR(err.sentence,
+		     "Counting the heap needs the source bpf: perf counts no allocations.");
+	CHECK_EQ_STR(err.remedy, "Use --source bpf, or leave --heap out.");
+	CHECK(choose_heap("auto", HEAP_MODE_SAMPLED, true, &no_cap, &choice, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+	CHECK_EQ_STR(err.sentence, "Counting the heap needs the source bpf, which cannot be used: "
+				   "needs CAP_BPF.");
+	CHECK_EQ_STR(err.remedy, no_cap.err.remedy);
+	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_EXACT, true, &allowed, &choice, &err), 0);
+	CHECK(choice.is_heap_asked);
+	err_set(&why, ERR_GENERAL, 0, "BPF's verifier refused the program.");
+	CHECK(!record_source_fall_back(&choice, &why));
+}
+
+TEST(heap_words_mean_modes)
+{
+	static const struct {
+		const char *word;
+		enum heap_mode mode;
+		bool is_forced;
+	} cases[] = {
+		{"auto", HEAP_MODE_EXACT, false},
+		{"exact", HEAP_MODE_EXACT, true},
+		{"sampled", HEAP_MODE_SAMPLED, false},
+		{"off", HEAP_MODE_OFF, false},
+	};
+	struct record_options options = record_defaults;
+	struct source_config config = {0};
+	struct err err = {0};
+
+	CHECK_EQ_I64(record_pick_heap(&options, &config, &err), 0);
+	CHECK_EQ_U64(config.heap, HEAP_MODE_EXACT);
+	CHECK(!config.heap_is_forced);
+	CHECK_EQ_U64(config.heap_sample_bytes, 512 * 1024);
+	CHECK_EQ_U64(config.heap_blocks_max, 1048576);
+	CHECK_EQ_U64(config.heap_stacks_max, 65536);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		options.heap = cases[i].word;
+		options.heap_sample_bytes = 4096;
+		CHECK_EQ_I64(record_pick_heap(&options, &config, &err), 0);
+		CHECK_EQ_U64(config.heap, cases[i].mode);
+		CHECK_EQ_U64(config.heap_is_forced, cases[i].is_forced);
+		CHECK_EQ_U64(config.heap_sample_bytes, 4096);
+	}
+	options.heap = "trace";
+	CHECK(record_pick_heap(&options, &config, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+	CHECK_EQ_STR(err.sentence,
+		     "Tracing every allocation needs the agent, which this version does not have.");
+	CHECK(strstr(err.remedy, "--heap exact"));
 }
 
 KIT_MAIN

@@ -93,26 +93,6 @@ TEST(documented_queries_run_in_plain_sqlite)
 		     "cpu|perf\nheap|off\nwait|off\n");
 }
 
-/* Heap rows are written by a later rsprof; the stable view over them is here already. */
-TEST(heap_view_has_one_row_a_site)
-{
-	const char *path = test_path("p.db");
-	struct maker maker;
-
-	maker_small(&maker, path);
-	maker_finish(&maker, 3000);
-	maker_done(&maker);
-	CHECK_EQ_STR(plain_sqlite(path,
-				  "INSERT INTO heap_stacks VALUES(1, 10, 30, 20, 3, 2);"
-				  "INSERT INTO heap_stacks VALUES(2, 5, 5, 0, 1, 0);"
-				  "INSERT INTO heap_stacks VALUES(3, 7, 8, 1, 2, 1);"
-				  "SELECT function, file, line, total_alloc_bytes - "
-				  "total_free_bytes AS leaked, total_allocs - total_frees AS "
-				  "leaked_count FROM heap_samples WHERE total_allocs > total_frees "
-				  "ORDER BY leaked DESC LIMIT 20"),
-		     "parse|src/parser.rs|89|12|2\nmain|src/main.rs|142|10|1\n");
-}
-
 TEST(uncharged_stacks_have_a_symbol)
 {
 	const char *path = test_path("p.db");

@@ -31,7 +31,7 @@ TEST(stat_lines_with_odd_names_are_parsed)
 {
 	static const char tail[] =
 		" S 1 2 3 4 5 4194560 7 8 9 10 111 222 13 14 20 0 6 18 987654 20 21\n";
-	static const char *const names[] = {"plain", "a b", "x) R 1 2", "((",
+	static const char *const names[] = {"plain", "a b",	    "x) R 1 2", "((",
 					    ")",     "line\nbreak", ""};
 	struct process_stat stat;
 
@@ -229,6 +229,7 @@ TEST(an_ended_process_is_known_to_have_ended)
 	CHECK_EQ_I64(target_list_mappings(target, &mappings), -ESRCH);
 	CHECK_EQ_I64(target_cpu_ms(target, &a, &b), -ESRCH);
 	CHECK_EQ_I64(target_rss_bytes(target, &a), -ESRCH);
+	CHECK_EQ_I64(target_rss_anonymous_bytes(target, &a), -ESRCH);
 	CHECK_EQ_U64(a, 7);
 	CHECK_EQ_U64(b, 7);
 	target_refresh(target);
@@ -348,8 +349,8 @@ static void burn_and_tell(const void *shared)
 
 TEST(cpu_time_counts_ended_threads)
 {
-	struct burnt *burnt = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-				   -1, 0);
+	struct burnt *burnt =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct child child = child_start(burn_and_tell, &burnt);
 	struct target *target = open_target(child.pid);
 	uint64_t user_ms, system_ms;
@@ -382,14 +383,18 @@ TEST(resident_memory_grows_with_touched_pages)
 {
 	struct child child = child_start(touch_on_command, NULL);
 	struct target *target = open_target(child.pid);
-	uint64_t before, after;
+	uint64_t before, after, anonymous_before, anonymous_after;
 
 	CHECK_EQ_I64(target_rss_bytes(target, &before), 0);
+	CHECK_EQ_I64(target_rss_anonymous_bytes(target, &anonymous_before), 0);
 	child_tell(&child, 'x');
 	CHECK_EQ_I64(child_hear(&child), 'r');
 	CHECK_EQ_I64(target_rss_bytes(target, &after), 0);
 	/* The kernel sums its counters of each CPU in batches; sanitizers touch shadow memory. */
 	CHECK_BETWEEN(after - before, TOUCHED_BYTES - 1e6, TOUCHED_BYTES + 9e6);
+	CHECK_EQ_I64(target_rss_anonymous_bytes(target, &anonymous_after), 0);
+	CHECK_BETWEEN(anonymous_after - anonymous_before, TOUCHED_BYTES - 1e6, TOUCHED_BYTES + 9e6);
+	CHECK(anonymous_after < after);
 	target_free(target);
 	child_end(&child);
 }
