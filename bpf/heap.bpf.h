@@ -225,10 +225,19 @@ static __always_inline bool is_of_kernel(const struct pt_regs *context,
 	}
 }
 
+/* A free of what the thread allocated last: a temporary. There is none any more then. */
+static __always_inline bool take_last_block(struct bpf_heap_thread *thread, __u64 pointer,
+					    __u32 owner, __u32 tid)
+{
+	if (thread->last_block != pointer || owner != tid)
+		return false;
+	thread->last_block = 0;
+	return true;
+}
+
 static __always_inline void on_free(struct bpf_heap_thread *thread, const struct heap_call *call)
 {
 	struct bpf_heap_block block;
-	bool is_temporary;
 
 	if (!call->old || call->mode == BPF_HEAP_ALLOCS)
 		return;
@@ -237,10 +246,7 @@ static __always_inline void on_free(struct bpf_heap_thread *thread, const struct
 			count(&control.unknown_frees, 1);
 		return;
 	}
-	is_temporary = thread->last_block == call->old && block.tid == call->tid;
-	if (is_temporary)
-		thread->last_block = 0;
-	charge_free(&block, is_temporary);
+	charge_free(&block, take_last_block(thread, call->old, block.tid, call->tid));
 }
 
 /* An allocation whose return is not seen: it has succeeded, as far as one knows. */
@@ -357,7 +363,9 @@ static __always_inline bool on_call(struct pt_regs *context)
 /* ---- returns */
 
 /* What becomes of the block that realloc was given. */
-static __always_inline void end_old(const struct bpf_heap_call_state *state, __u64 pointer)
+static __always_inline void end_old(struct bpf_heap_thread *thread,
+				    const struct bpf_heap_call_state *state, __u64 pointer,
+				    __u32 tid)
 {
 	struct bpf_heap_block old = {
 		.site = state->old_site,
@@ -370,7 +378,8 @@ static __always_inline void end_old(const struct bpf_heap_call_state *state, __u
 	/* Where it gives nothing for no bytes, it has freed. */
 	if (pointer || state->size == 0) {
 		if (old.site)
-			charge_free(&old, false);
+			charge_free(&old, !pointer && take_last_block(thread, state->old,
+								      old.tid, tid));
 		else if (READ_ONCE(control.heap_mode) == BPF_HEAP_EXACT)
 			count(&control.unknown_frees, 1);
 	} else if (old.site) {
@@ -398,7 +407,7 @@ static __always_inline void end_call(struct bpf_heap_thread *thread,
 	};
 
 	if (state->old)
-		end_old(state, pointer);
+		end_old(thread, state, pointer, tid);
 	if (!pointer)
 		return;
 	thread->last_block = 0;

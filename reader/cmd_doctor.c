@@ -144,8 +144,7 @@ static void look_at_layer(const struct allocator_list *list, uint32_t index,
 		const struct allocator_function *function = &list->functions.items[i];
 
 		if (function->layer == index && layer.function_count < ALLOCATOR_FUNCTIONS_MAX)
-			requests[layer.function_count++] = (struct probe_request){
-				.vaddr = function->vaddr, .size = function->size};
+			requests[layer.function_count++] = allocator_probe_request(function);
 	}
 	if (probe_points_find(list->layers.items[index].fd, requests, layer.function_count,
 			      points) < 0)

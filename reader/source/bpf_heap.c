@@ -39,11 +39,12 @@ struct bpf_heap {
 	size_t steps_told;
 	bpf_heap_thread_rows rows;
 	bpf_heap_site_rows sites;
-	VEC(uint32_t) ended; /* threads, since the last look */
-	uint64_t exec_count; /* of the program that the layers are of */
-	uint64_t look_ns;    /* of the last look */
-	bool was_counted;    /* functions that allocate have been probed */
-	bool has_begun;	     /* there was an exec */
+	VEC(uint32_t) ended;	  /* threads, since the last look */
+	uint64_t exec_count;	  /* of the program that the layers are of */
+	uint64_t look_ns;	  /* of the last look */
+	const char *last_missing; /* what layers had to say before */
+	bool was_counted;	  /* functions that allocate have been probed */
+	bool has_begun;		  /* there was an exec */
 	bool is_open, is_stopped, told_missing, told_end;
 };
 
@@ -129,6 +130,14 @@ static bool is_replaced(const struct bpf_heap *heap)
 	return __atomic_load_n(&heap->control->exec_count, __ATOMIC_ACQUIRE) != heap->exec_count;
 }
 
+static bool is_new_missing(struct bpf_heap *heap)
+{
+	const char *missing = heap->layers.missing, *last = heap->last_missing;
+
+	heap->last_missing = missing;
+	return missing && (!last || strcmp(missing, last));
+}
+
 static void tell_update(struct bpf_heap *heap)
 {
 	OWN(str_done) struct str text = {0};
@@ -140,6 +149,8 @@ static void tell_update(struct bpf_heap *heap)
 			 str_text(&heap->layers.left));
 	if (heap->layers.refused.length)
 		str_addf(&text, "%s%s", text.length ? " " : "", str_text(&heap->layers.refused));
+	if (heap->was_counted && is_new_missing(heap))
+		str_addf(&text, "%s%s", text.length ? " " : "", heap->layers.missing);
 	if (text.length && heap->is_open)
 		add_step(heap, clock_now_ns(), str_text(&text));
 }

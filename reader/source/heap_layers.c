@@ -127,37 +127,6 @@ static bool is_known(const struct heap_layers *layers, const struct heap_layer *
 	return false;
 }
 
-/* What programs read of the call: others may be gone where it is probed. */
-static struct probe_request request_of(const struct allocator_function *function)
-{
-	uint32_t size = 1u << function->size_argument, pointer = 1u << function->pointer_argument;
-	struct probe_request request = {.vaddr = function->vaddr, .size = function->size};
-
-	switch (function->call) {
-	case ALLOCATOR_ALLOC:
-	case ALLOCATOR_MUNMAP:
-	case ALLOCATOR_SBRK:
-		request.arguments = (uint8_t)size;
-		break;
-	case ALLOCATOR_CALLOC:
-		request.arguments = (uint8_t)(size | size >> 1);
-		break;
-	case ALLOCATOR_REALLOC:
-	case ALLOCATOR_POSIX_MEMALIGN:
-		request.arguments = (uint8_t)(pointer | size);
-		break;
-	case ALLOCATOR_REALLOCARRAY:
-		request.arguments = (uint8_t)(pointer | size | size >> 1);
-		break;
-	case ALLOCATOR_FREE:
-		request.arguments = (uint8_t)pointer;
-		break;
-	case ALLOCATOR_MMAP: /* its flags, too */
-		break;
-	}
-	return request;
-}
-
 static struct heap_probe probe_of(const struct heap_layers *layers, const struct heap_layer *layer,
 				  const struct allocator_function *function,
 				  const struct probe_point *point)
@@ -207,7 +176,7 @@ static int probe(struct heap_layers *layers, struct heap_layer *layer,
 	if (!count)
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		requests[i] = request_of(functions[i]);
+		requests[i] = allocator_probe_request(functions[i]);
 	failed = probe_points_find(fd, requests, count, points);
 	if (failed)
 		return failed;

@@ -126,6 +126,31 @@ static void tell_hidden(struct search *search)
 			    "is not counted.");
 }
 
+static bool is_c_library(const struct mapped_object *object)
+{
+	return object_is_usable(object) && allocator_file_symbol(object->file, "__libc_start_main");
+}
+
+/* Behind the C library stands what was loaded later, with dlopen(): who calls its malloc knows why,
+ * and nobody can tell from outside whether it ends in the one that is counted. */
+static void tell_later(struct search *search)
+{
+	const struct mapped_objects *objects = search->objects;
+	bool is_behind = false;
+
+	for (size_t i = 0; i < objects->order.count; i++) {
+		const struct mapped_object *object = &objects->list.items[objects->order.items[i]];
+
+		if (is_behind && object_is_usable(object) && !has_layer(search, object) &&
+		    dynamic_malloc(object))
+			add_missing(search, arena_printf(&search->list->arena,
+							 "%s has a malloc, too: what that gives is "
+							 "not counted.",
+							 object->name));
+		is_behind |= is_c_library(object);
+	}
+}
+
 /* ---- memory from the kernel */
 
 static void find_kernel_calls(struct search *search)
@@ -137,9 +162,7 @@ static void find_kernel_calls(struct search *search)
 		const struct mapped_object *object = &objects->list.items[objects->order.items[i]];
 		OWN(own_symbols) symbol_list symbols = {0};
 
-		if (!object_is_usable(object) ||
-		    !allocator_file_symbol(object->file, "__libc_start_main") ||
-		    has_layer(search, object))
+		if (!is_c_library(object) || has_layer(search, object))
 			continue;
 		choose_symbols(object->file, &choice, &symbols);
 		if (add_layer(search, object, "libc", &symbols))
@@ -213,6 +236,7 @@ int allocator_find(struct allocator_finder *finder, const struct target *target,
 	find_bundled(&search);
 	find_rust(&search);
 	tell_hidden(&search);
+	tell_later(&search);
 	if (list.layers.count > 0)
 		find_kernel_calls(&search);
 	else
@@ -228,6 +252,36 @@ int allocator_find(struct allocator_finder *finder, const struct target *target,
 	str_done(&search.missing);
 	*ret_list = list;
 	return 0;
+}
+
+struct probe_request allocator_probe_request(const struct allocator_function *function)
+{
+	uint32_t size = 1u << function->size_argument, pointer = 1u << function->pointer_argument;
+	struct probe_request request = {.vaddr = function->vaddr, .size = function->size};
+
+	switch (function->call) {
+	case ALLOCATOR_ALLOC:
+	case ALLOCATOR_MUNMAP:
+	case ALLOCATOR_SBRK:
+		request.arguments = (uint8_t)size;
+		break;
+	case ALLOCATOR_CALLOC:
+		request.arguments = (uint8_t)(size | size >> 1);
+		break;
+	case ALLOCATOR_REALLOC:
+	case ALLOCATOR_POSIX_MEMALIGN:
+		request.arguments = (uint8_t)(pointer | size);
+		break;
+	case ALLOCATOR_REALLOCARRAY:
+		request.arguments = (uint8_t)(pointer | size | size >> 1);
+		break;
+	case ALLOCATOR_FREE:
+		request.arguments = (uint8_t)pointer;
+		break;
+	case ALLOCATOR_MMAP: /* its flags, too */
+		break;
+	}
+	return request;
 }
 
 void allocator_list_done(struct allocator_list *list)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reader/target/probe_point.h"
 #include "reader/target/target.h"
 #include "reader/util/arena.h"
 #include "reader/util/err.h"
@@ -53,7 +54,10 @@ struct allocator_layer {
 	const char *object;	       /* base name of the file: "libc.so.6" */
 	int fd;			       /* of the file, open for reading; the list's */
 	uint64_t bias;		       /* absolute address - bias is the ELF address */
-	uint64_t text_start, text_end; /* absolute, of its executable mappings */
+	/* Absolute: where calls that it makes to itself come from. Of a library its executable
+	 * mappings; of the executable, where others' code stands beside it, from its first function
+	 * to its last. */
+	uint64_t text_start, text_end;
 	/* Of the mapping: what it is recognised by. The device is major << 32 | minor. */
 	uint64_t device, inode;
 };
@@ -79,5 +83,8 @@ void allocator_finder_free(struct allocator_finder *finder); /* NULL allowed */
 int allocator_find(struct allocator_finder *finder, const struct target *target,
 		   struct allocator_list *ret_list);
 void allocator_list_done(struct allocator_list *list);
+
+/* With the arguments that are read of such a call: others may be gone where it is probed. */
+struct probe_request allocator_probe_request(const struct allocator_function *function);
 
 #endif

@@ -102,6 +102,36 @@ static void add_functions(struct search *search, uint32_t layer, const symbol_li
 	}
 }
 
+static bool asks_kernel(const struct allocator_function *function)
+{
+	return function->call == ALLOCATOR_MMAP || function->call == ALLOCATOR_MUNMAP ||
+	       function->call == ALLOCATOR_SBRK;
+}
+
+/* A handler of the program that comes while its malloc runs is not that malloc. */
+static void narrow_text(const struct allocator_list *list, uint32_t index,
+			struct allocator_layer *layer)
+{
+	uint64_t start = UINT64_MAX, end = 0;
+
+	for (size_t i = 0; i < list->functions.count; i++) {
+		const struct allocator_function *function = &list->functions.items[i];
+		uint64_t first = layer->bias + function->vaddr, last = first + function->size;
+
+		if (function->layer != index || asks_kernel(function))
+			continue;
+		/* Of one without a size, nobody knows where it ends. */
+		if (!function->size)
+			last = layer->text_end;
+		start = first < start ? first : start;
+		end = last > end ? last : end;
+	}
+	if (start < layer->text_start || end > layer->text_end || start >= end)
+		return;
+	layer->text_start = start;
+	layer->text_end = end;
+}
+
 bool has_layer(const struct search *search, const struct mapped_object *object)
 {
 	for (size_t i = 0; i < search->list->layers.count; i++)
@@ -142,6 +172,9 @@ bool add_layer(struct search *search, const struct mapped_object *object, const 
 		.inode = object->mapping->inode,
 	};
 	add_functions(search, (uint32_t)list->layers.count - 1, symbols);
+	if (object == search_executable(search))
+		narrow_text(list, (uint32_t)list->layers.count - 1,
+			    &list->layers.items[list->layers.count - 1]);
 	return true;
 }
 

@@ -312,3 +312,79 @@ check_finished() {
 		"delete ok "
 	check_absent "$1_alone" "$2-wal" "$2-shm" "$2-journal"
 }
+
+# top_heap FILE OPTION…: every row of who holds memory as JSON, in $json.
+top_heap() {
+	json=$("$RSPROF" top heap "$@" --json -n 1000000 2>"$dir/top.err")
+}
+
+# site_differences FILE KEY…: where rows of $json and the truth (heap_truth.h) say something else about a
+# line of tests/targets/FILE that ends with the comment SITE: "SITE KEY is GOT, not WANT", a line each.
+site_differences() {
+	local file=$1
+
+	shift
+	{
+		grep -n '// [A-Z_]*$' "tests/targets/$file" | sed 's|:.*// | |; s/^/line /'
+		jq -r --arg file "$file" --args '.entries[] | select(.file | endswith($file)) | . as $row |
+			$ARGS.positional[] | "row \($row.line) \(.) \($row[.])"' "$@" <<<"$json"
+		cat "$truth"
+	} | awk -v keys="$*" '
+		$1 == "line" { line[$3] = $2; next }
+		$1 == "row" { got[$2, $3] += $4; next }
+		$1 == "site" { sites[++count] = $2; next }
+		{ want[$1] = $2 }
+		END {
+			split(keys, key, " ")
+			if (!count)
+				print "the target names no site"
+			for (i = 1; i <= count; i++)
+				for (k = 1; k in key; k++) {
+					g = got[line[sites[i]], key[k]] + 0
+					w = want[sites[i] "." key[k]] + 0
+					if (g != w)
+						printf "%s %s is %d, not %d\n", sites[i], key[k], g, w
+				}
+		}'
+}
+
+# check_sites NAME FILE KEY…: a result for each site: rsprof and the target say the same, to the unit.
+check_sites() {
+	local name=$1 file=$2 differences site sites
+
+	shift 2
+	differences=$(site_differences "$file" "$@")
+	sites=$(awk '$1 == "site" { print $2 }' "$truth")
+	[ -n "$sites" ] || not_ok "$name" "$differences"
+	for site in $sites; do
+		check_equal "${name}_$site" "$(grep "^$site " <<<"$differences")" ""
+	done
+}
+
+# text_sum PID PART [FILE]: the code that a process has mapped from files with PART in their path, as one sum;
+# with FILE set, the same bytes as the files have them. Only whole pages: what is behind a file's end, only
+# memory has.
+text_sum() {
+	local pid=$1 part=$2 from=${3:-} range access offset path start count whole
+
+	while read -r range access offset _ _ path; do
+		[[ $access == *x* && $path == /*"$part"* ]] || continue
+		start=$((16#${range%-*} / 4096)) count=$((16#${range#*-} / 4096 - start))
+		whole=$(($(stat -L -c %s "/proc/$pid/root$path") / 4096 - 16#$offset / 4096))
+		[ "$count" -le "$whole" ] || count=$whole
+		if [ -n "$from" ]; then
+			dd if="/proc/$pid/root$path" bs=4096 skip=$((16#$offset / 4096)) count=$count status=none
+		else
+			dd if="/proc/$pid/mem" bs=4096 skip=$start count=$count status=none
+		fi
+	done <"/proc/$pid/maps" | sha256sum
+}
+
+# is_probed PID PART: is its code in memory another than in the file?
+is_probed() {
+	[ "$(text_sum "$1" "$2")" != "$(text_sum "$1" "$2" file)" ]
+}
+
+is_unprobed() {
+	! is_probed "$@"
+}

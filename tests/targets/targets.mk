@@ -3,6 +3,8 @@ TARGETS_C := burn threads64 reader faults sleeper plugin execer execee forker re
 	zombie exits work threadexec
 # As release builds and libraries are: without frame pointers.
 TARGETS_NOFRAMES := noframes sortsig recursion jit realign maps1000 waiter waitstacks waitkinds pingpong churn heapbench
+# They know their own heap.
+TARGETS_HEAP := heapload heapchange heaprate
 TARGETS_RUSTC := $(shell command -v rustc 2>/dev/null)
 TARGETS_LLD := $(shell command -v ld.lld 2>/dev/null)
 # Frames everywhere (target.h forces them in leaves) and no tail calls: a walk along frame pointers then
@@ -16,7 +18,11 @@ TARGETS_RUSTFLAGS := --edition 2021 -O -g -C force-frame-pointers=yes
 TARGETS := $(TARGETS_C:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/plug_a.so $(TARGETS_OUT)/plug_b.so \
 	$(TARGETS_OUT)/stripped $(TARGETS_OUT)/nodwarf $(TARGETS_NOFRAMES:%=$(TARGETS_OUT)/%) \
 	$(TARGETS_OUT)/plugin_noframes $(TARGETS_OUT)/bare/plug_a.so $(TARGETS_OUT)/bare/plug_b.so
+TARGETS += $(TARGETS_HEAP:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/heapsites $(TARGETS_OUT)/heapsignal \
+	$(TARGETS_OUT)/heapload_static $(TARGETS_OUT)/heapload_stripped $(TARGETS_OUT)/heapload_own \
+	$(TARGETS_OUT)/heapinfo.so $(TARGETS_OUT)/ownalloc.so $(TARGETS_OUT)/heapround
 ifneq ($(TARGETS_RUSTC),)
+TARGETS += $(TARGETS_OUT)/heap_rust $(TARGETS_OUT)/heap_rust_truth $(TARGETS_OUT)/rustalloc
 TARGETS += $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0 $(TARGETS_OUT)/deep
 ifneq ($(TARGETS_LLD),)
 TARGETS += $(TARGETS_OUT)/rust_lld
@@ -67,6 +73,62 @@ $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0 $(TARGETS_OUT)/rust_lld: tests/target
 	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) $(TARGETS_RUSTFLAGS) -o $@ $<
 
 $(TARGETS_OUT)/deep: tests/targets/deep.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<
+
+# Programs that know their own heap. Failing and freeing by realloc is what some of them test.
+TARGETS_HEAP_CFLAGS := $(TARGETS_NOFRAMES_CFLAGS) -Wno-missing-field-initializers -Wno-use-after-free
+TARGETS_HEAP_HEADERS := tests/targets/target.h tests/targets/heap_truth.h
+
+$(TARGETS_HEAP:%=$(TARGETS_OUT)/%): $(TARGETS_OUT)/%: tests/targets/%.c $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -o $@ $< -ldl
+
+$(TARGETS_OUT)/heapsites: tests/targets/heapsites.cc $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)g++ $(filter-out -std=gnu11,$(TARGETS_HEAP_CFLAGS)) -std=gnu++20 -o $@ $<
+
+# With an allocator of its own, in a library.
+$(TARGETS_OUT)/heapsignal: tests/targets/heapsignal.c $(TARGETS_OUT)/ownalloc.so $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -o $@ $< -L$(TARGETS_OUT) -l:ownalloc.so -Wl,-rpath,'$$ORIGIN'
+
+# libc's allocator in the executable, with its symbols and without; and one of the program's own.
+$(TARGETS_OUT)/heapload_static: tests/targets/heapload.c $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -static -o $@ $<
+
+$(TARGETS_OUT)/heapload_stripped: $(TARGETS_OUT)/heapload_static
+	$(call say,STRIP,$@)
+	$(Q)strip -s -o $@ $<
+
+$(TARGETS_OUT)/heapload_own: tests/targets/heapload.c tests/targets/ownalloc.c $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -fno-builtin -o $@ $(filter %.c,$^)
+
+$(TARGETS_OUT)/heapround: tests/targets/heapround.c bpf/shared.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -o $@ $<
+
+# The same program twice: as a release, and with an allocator that counts.
+$(TARGETS_OUT)/heap_rust: tests/targets/heap.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<
+
+$(TARGETS_OUT)/heap_rust_truth: tests/targets/heap.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g --cfg counting -o $@ $<
+
+$(TARGETS_OUT)/rustalloc: tests/targets/rustalloc.rs
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<

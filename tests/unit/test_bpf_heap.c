@@ -198,7 +198,8 @@ static void count_all(enum heap_attach attach)
 		   .growth_bytes = 1 + 199991 + 10);
 	CHECK_SITE(failed, .allocs = 1, .alloc_bytes = 40, .frees = 1, .free_bytes = 40,
 		   .temporary = 1);
-	CHECK_SITE(to_zero, .allocs = 1, .alloc_bytes = 60, .frees = 1, .free_bytes = 60);
+	CHECK_SITE(to_zero, .allocs = 1, .alloc_bytes = 60, .frees = 1, .free_bytes = 60,
+		   .temporary = 1);
 	CHECK_SITE(aligned, .allocs = 1, .alloc_bytes = 300, .frees = 1, .free_bytes = 300,
 		   .temporary = 1);
 	CHECK_SITE(unknown, .allocs = 1, .alloc_bytes = 70, .frees = 1, .free_bytes = 70,
