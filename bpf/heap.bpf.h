@@ -60,17 +60,22 @@ static __always_inline bool is_on_signal_stack(struct task_struct *task, __u64 s
 	return sp - task->sas_ss_sp - 1 < task->sas_ss_size;
 }
 
-/* Whether the call that begins at sp leaves this one behind, which is the thread's last one. Its
- * return address was redirected as long as nothing else was written there. */
-static __always_inline bool is_over(struct task_struct *task,
+/* Whether the call that begins at sp leaves this one behind, which is the thread's last one. */
+static __always_inline bool is_left(struct task_struct *task,
 				    const struct bpf_heap_call_state *state, __u64 sp)
+{
+	return state->sp < sp &&
+	       (!is_on_signal_stack(task, sp) || is_on_signal_stack(task, state->sp));
+}
+
+/* Whether another return address stands where this one's was redirected: it was jumped out of, or its
+ * return is under way. The trampoline overwrites it, and there a signal may come, whose handler
+ * allocates. */
+static __always_inline bool is_overwritten(const struct bpf_heap_call_state *state)
 {
 	__u64 page = uprobes_page(), word = 0;
 
-	if (page && (!read_word(state->sp, &word) || word - page >= KERNEL_PAGE_BYTES))
-		return true;
-	return state->sp < sp &&
-	       (!is_on_signal_stack(task, sp) || is_on_signal_stack(task, state->sp));
+	return page && (!read_word(state->sp, &word) || word - page >= KERNEL_PAGE_BYTES);
 }
 
 /* The last of the thread's calls that are not over; NULL: none. */
@@ -78,18 +83,29 @@ static __always_inline struct bpf_heap_call_state *
 outer_call(struct task_struct *task, struct bpf_heap_thread *thread, __u64 sp)
 {
 	struct bpf_heap_call_state *state;
-	__u32 depth, i;
+	__u32 depth = thread->depth, i;
+	bool is_top = true;
 
-	for (i = 0; i < HEAP_DEPTH_MAX; i++) {
-		depth = thread->depth;
-		if (depth == 0)
-			return NULL;
-		state = &thread->calls[(depth - 1) & (HEAP_DEPTH_MAX - 1)];
-		if (!is_over(task, state, sp))
+	for (i = 0; i < HEAP_DEPTH_MAX && depth; i++) {
+		depth--;
+		state = &thread->calls[depth & (HEAP_DEPTH_MAX - 1)];
+		if (is_top && is_left(task, state, sp)) {
+			thread->depth = depth;
+			continue;
+		}
+		is_top = false;
+		/* Its return may come yet. */
+		if (!is_left(task, state, sp) && !is_overwritten(state))
 			return state;
-		thread->depth = depth - 1;
 	}
 	return NULL;
+}
+
+/* Makes room among the thread's calls: of those that were jumped out of, the returns never come. */
+static __always_inline void forget_overwritten(struct bpf_heap_thread *thread)
+{
+	if (thread->depth >= HEAP_DEPTH_MAX && is_overwritten(&thread->calls[0]))
+		thread->depth = 0;
 }
 
 /* Whether the last call that nobody waits for has made this one. Both are for the same size where
@@ -279,6 +295,10 @@ static __always_inline bool on_alloc(struct task_struct *task, struct bpf_heap_t
 	struct bpf_heap_block old = {};
 	__u64 site = 0;
 
+	if (may_wait) {
+		forget_overwritten(thread);
+		depth = thread->depth;
+	}
 	if (may_wait && (depth >= HEAP_DEPTH_MAX || is_dangerous(task, call->sp))) {
 		count(&control.heap_calls_missed, 1);
 		return false;

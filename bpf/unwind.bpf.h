@@ -338,6 +338,25 @@ static long step(__u32 number, struct scratch **context)
 	return end != WALK_COMPLETE;
 }
 
+/* A thread that has run into a probe is behind its int3 and has not executed what the probe stands on.
+ * Afterwards it is there, too, if that was a push of one byte; then it is not a return address that
+ * is on top of the stack. Interrupts come in the midst of it, since the kernel has let none in. */
+static __always_inline bool is_at_probe(struct scratch *scratch)
+{
+	__u64 address = scratch->walk.rip - 1, word = 0;
+	bool is_in_layer = false;
+	__u8 byte = 0;
+	__u32 i;
+
+	for (i = 0; i < HEAP_LAYERS_MAX; i++)
+		is_in_layer |= address >= READ_ONCE(control.heap_layers[i].start) &&
+			       address < READ_ONCE(control.heap_layers[i].end);
+	if (!is_in_layer || bpf_probe_read_user(&byte, sizeof(byte), (void *)address) ||
+	    byte != OPCODE_INT3)
+		return false;
+	return read_word(scratch->walk.rsp, &word) && find_place(scratch, word - 1);
+}
+
 /* Walks from scratch->leaf, where there is one. Sets all of scratch->walk; the frames are in the
  * scratch. generation: what the hash begins with, NULL: the version. */
 static __always_inline void unwind(struct scratch *scratch, __u8 flags, bool is_empty,
@@ -367,6 +386,11 @@ static __always_inline void unwind(struct scratch *scratch, __u8 flags, bool is_
 	if (lists &&
 	    READ_ONCE(lists->list[walk->list & 1].exec_count) == READ_ONCE(control.exec_count))
 		walk->code_count = READ_ONCE(lists->list[walk->list & 1].count);
+	if (flags & WALK_IN_KERNEL && READ_ONCE(control.heap_mode) != BPF_HEAP_OFF &&
+	    is_at_probe(scratch)) {
+		walk->rip--;
+		scratch->leaf.rip = walk->rip;
+	}
 	/* One more than there is room for: the last one finds out that there are more. */
 	walk->end = WALK_TRUNCATED;
 	bpf_loop(frames_max + 1, step, &scratch, 0);

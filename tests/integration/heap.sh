@@ -83,7 +83,11 @@ fi
 
 exactly static heapload.c "$counts temporary" -- heapload_static 5000 100 20000
 exactly own heapload.c "$counts temporary" -- heapload_own 5000 100 20000
-exactly signal heapsignal.c "$counts" -- heapsignal 0.3
+exactly signal heapsignal.c "$counts" --cpu-freq 999 -- heapsignal 0.3
+# Its timer's interrupts come together with those of the samples: while it runs into a probe, often.
+top "$db"
+figure signal "$(of .total_samples) CPU samples, $(of .complete_stacks_pct) % complete"
+check_between signal_cpu_complete "$(of .complete_stacks_pct)" 99 100
 
 # Nobody can tell where its malloc is: said, and what the kernel knows is there.
 if profile stripped --heap auto -- heapload_stripped 5000 100; then
@@ -214,8 +218,8 @@ steps_down() {
 	step=$(sql "$db" "SELECT MIN(timestamp_ms) FROM steps WHERE signal = 'heap' AND timestamp_ms > 0")
 	figure "$name" "jumped at $jump ms, stepped at $step ms:" "$(grep '^rsprof: heap (' "$db.err")"
 	check_between "${name}_within_two_seconds" "$((step - jump))" 0 2000
-	check_equal "${name}_mode" "$(of .mode)" "$mode"
-	[ "$mode" != sampled ] || {
+	check_contains "${name}_mode" " $mode " " $(of .mode | tr " " -) "
+	[ "$mode" = off ] || {
 		check_equal "${name}_is_an_estimate" "$(of .is_estimate)" true
 		check_near "${name}_allocs" "$(of_line total_allocs heaprate.c PAIRS)" \
 			"$(truth_of PAIRS.total_allocs)" 10
@@ -232,7 +236,7 @@ to_sampled() {
 	between=$(sql "$dir/rate_to_off.db" "SELECT reason FROM steps WHERE signal = 'heap' AND timestamp_ms > 0" |
 		sed -n 's/.*cost \([0-9]*\)[0-9.]* % of.*would cost \([0-9]*\)[0-9.]* %.*/\1 \2/p' |
 		awk '{ printf "%d", ($1 + $2) / 2 }')
-	steps_down rate_to_sampled sampled --max-overhead "${between:-30}" --heap-sample 4KiB
+	steps_down rate_to_sampled "sampled allocations-only" --max-overhead "${between:-30}" --heap-sample 4KiB
 }
 often 3 to_sampled
 
