@@ -51,9 +51,10 @@ struct delta_step {
 
 /* The target beside its events, at the checkpoint's end. */
 struct delta_process {
-	uint64_t user_ms, system_ms; /* CPU time since the recording began */
+	uint64_t user_ms, system_ms; /* CPU time since the recording began, in clock ticks */
 	uint64_t rss_bytes;
 	uint64_t rss_anonymous_bytes;
+	uint64_t cpu_ns; /* user and system, by the kernel's own clock */
 };
 
 struct delta {
@@ -65,7 +66,7 @@ struct delta {
 	size_t row_count;
 	const struct delta_heap_row *heap_rows; /* each stack once */
 	size_t heap_row_count;
-	struct heap_state heap; /* at the checkpoint's end */
+	struct heap_state heap; /* at the last look; is_counted: that was in this checkpoint */
 	const struct delta_thread *threads;
 	size_t thread_count;
 	const struct module *const *modules;

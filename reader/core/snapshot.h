@@ -138,7 +138,7 @@ struct snapshot {
 	size_t heap_poll_count;
 	const struct snapshot_heap_row *heap_rows;
 	size_t heap_row_count;
-	uint64_t heap_resolution_ns; /* the longest time between two polls */
+	uint64_t heap_resolution_ns; /* the longest time between two looks at the heap */
 	const struct snapshot_step *steps; /* by recording and time */
 	size_t step_count;
 	const struct snapshot_meta *meta;

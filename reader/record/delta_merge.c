@@ -93,7 +93,7 @@ struct delta *delta_merge(const struct delta *older, const struct delta *younger
 	merged->end_ns = younger->end_ns;
 	merged->losses = younger->losses;
 	merged->process = younger->process;
-	merged->heap = younger->heap;
+	merged->heap = younger->heap.is_counted ? younger->heap : older->heap;
 	merged->first_frame = older->first_frame;
 	merged->first_node = older->first_node;
 	merged->first_stack = older->first_stack;

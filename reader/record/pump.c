@@ -51,7 +51,7 @@ struct pump {
 	VEC(struct delta_step) steps; /* since the last delta; times are CLOCK_MONOTONIC */
 	struct told told;
 	struct delta_process process;
-	uint64_t user_ms_at_start, system_ms_at_start, anonymous_bytes_at_start;
+	uint64_t user_ms_at_start, system_ms_at_start, cpu_ns_at_start, anonymous_bytes_at_start;
 	bool is_replay;
 	bool is_foreign; /* the child has not exec'ed yet: what it does is rsprof's */
 };
@@ -123,6 +123,7 @@ void pump_begin(struct pump *pump, uint64_t start_ns)
 	pump->start_ns = start_ns;
 	pump->checkpoint_end_ns = start_ns + config->interval_ns;
 	target_cpu_ms(config->target, &pump->user_ms_at_start, &pump->system_ms_at_start);
+	target_cpu_ns(config->target, &pump->cpu_ns_at_start);
 	name_threads(pump);
 	if (config->maps_come_by_exec)
 		return;
@@ -168,7 +169,7 @@ static void count_unsampled(struct pump *pump)
 /* A process that has ended keeps the last numbers it had. */
 static void read_process(struct pump *pump)
 {
-	uint64_t user_ms, system_ms, bytes;
+	uint64_t user_ms, system_ms, cpu_ns, bytes;
 
 	if (!pump->config.target || pump->end_ns)
 		return;
@@ -178,6 +179,8 @@ static void read_process(struct pump *pump)
 		if (system_ms >= pump->system_ms_at_start)
 			pump->process.system_ms = system_ms - pump->system_ms_at_start;
 	}
+	if (target_cpu_ns(pump->config.target, &cpu_ns) == 0 && cpu_ns >= pump->cpu_ns_at_start)
+		pump->process.cpu_ns = cpu_ns - pump->cpu_ns_at_start;
 	if (target_rss_bytes(pump->config.target, &bytes) == 0)
 		pump->process.rss_bytes = bytes;
 	if (target_rss_anonymous_bytes(pump->config.target, &bytes) == 0)

@@ -27,7 +27,7 @@ void pump_heap_on_counts(struct pump_heap *heap, const struct event *event,
 	stack_id stack = {known};
 
 	heap_counts_add(&heap->sum, counts);
-	heap->state.is_counted = true;
+	heap->state.is_counted = heap->is_looked_at = true;
 	sum_live(heap);
 	if (!known)
 		losses->count[LOSS_STACKS_FULL] += counts->allocs;
@@ -42,6 +42,7 @@ void pump_heap_on_counts(struct pump_heap *heap, const struct event *event,
 void pump_heap_on_state(struct pump_heap *heap, const struct event *event)
 {
 	heap->state = event->heap_state;
+	heap->is_looked_at = true;
 	sum_live(heap);
 }
 
@@ -52,5 +53,7 @@ void pump_heap_tell(struct pump_heap *heap, struct delta *delta)
 		delta->heap_rows = arena_copy(&delta->arena, heap->rows.rows.items,
 					      delta->heap_row_count * sizeof(*delta->heap_rows));
 	delta->heap = heap->state;
+	delta->heap.is_counted &= heap->is_looked_at;
+	heap->is_looked_at = false;
 	heap_aggregate_clear(&heap->rows);
 }

@@ -12,6 +12,7 @@ struct pump_heap {
 	struct heap_aggregate rows; /* since the last delta */
 	struct heap_counts sum;	    /* since the recording began */
 	struct heap_state state;
+	bool is_looked_at; /* since the last delta */
 };
 
 void pump_heap_done(struct pump_heap *heap);

@@ -1,9 +1,11 @@
 #include "reader/record/session.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -21,7 +23,8 @@
 #include "reader/util/vec.h"
 
 enum {
-	/* Of the pump's thread alone, which works for well under a thousandth of the time. */
+	/* Of the pump's thread, which works for well under a thousandth of the time, and of
+	   opening. */
 	PUMP_NICE = -20,
 };
 
@@ -188,15 +191,34 @@ static int open_all(struct session *session, struct err *err)
 	return open_store(session, err);
 }
 
+/* Among a thousand busy threads of the target, opening and the pump would get their share, a
+ * thousandth: it would take minutes to begin, and the rings would run over. Where it may not be
+ * raised, what is lost is counted. Returns what it was. */
+static int raise_priority(void)
+{
+	int before = getpriority(PRIO_PROCESS, (id_t)gettid());
+
+	setpriority(PRIO_PROCESS, (id_t)gettid(), PUMP_NICE);
+	return before;
+}
+
+/* Threads that are made begin with their maker's. */
+static void restore_priority(int before)
+{
+	setpriority(PRIO_PROCESS, (id_t)gettid(), before);
+}
+
 int session_open(const struct session_config *config, struct session **ret_session, struct err *err)
 {
 	struct session *session = mem_zalloc(sizeof(*session));
-	int result;
+	int result, priority;
 
 	session->config = *config;
 	session->wake_fd = session->end_fd = -1;
 	pthread_mutex_init(&session->progress_lock, NULL);
+	priority = raise_priority();
 	result = open_all(session, err);
+	restore_priority(priority);
 	if (result < 0) {
 		session_abandon(session);
 		return result;
@@ -252,13 +274,6 @@ static void publish_progress(struct session *session)
 		pump_heap(session->pump)->is_counted && heap_mode_sees_frees(session->heap_mode);
 	session->progress.heap_live_bytes = pump_heap(session->pump)->live_bytes;
 	pthread_mutex_unlock(&session->progress_lock);
-}
-
-/* Among a thousand busy threads of the target the pump would get its share, a thousandth, and the
- * rings would run over. Where it may not be raised, what is lost is counted. */
-static void raise_priority(void)
-{
-	setpriority(PRIO_PROCESS, (id_t)gettid(), PUMP_NICE);
 }
 
 static void *run_pump(void *argument)
@@ -322,17 +337,18 @@ int session_start(struct session *session, struct err *err)
 		.deliver = on_delta,
 		.context = session,
 	};
-	int result;
+	int result, priority = raise_priority();
 
 	find_clock(&config->source, &pump);
 	session->pump = pump_new(&pump);
 	pump_prepare(session->pump);
 	session->started_ns = clock_now_ns();
 	result = session->source->ops->start(session->source, err);
+	if (result == 0 && config->target)
+		pump_begin(session->pump, session->started_ns);
+	restore_priority(priority);
 	if (result < 0)
 		return result;
-	if (config->target)
-		pump_begin(session->pump, session->started_ns);
 	session->writer = writer_start(session->store, session->end_fd);
 	session->symbols = symbol_worker_start(pump.wait_events, on_resolved, session);
 	if (!session->writer || !session->symbols ||
@@ -419,6 +435,21 @@ static int finish_store(struct session *session, const struct stack_share *share
 	return store_finish(session->store, &end, err);
 }
 
+/* What is left is the work of a second at most, and somebody waits for it: not for minutes, because
+ * the target has 200 busy threads. */
+static void raise_all(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+
+	while (tasks && (task = readdir(tasks))) {
+		if (task->d_name[0] != '.')
+			setpriority(PRIO_PROCESS, (id_t)strtoul(task->d_name, NULL, 10), PUMP_NICE);
+	}
+	if (tasks)
+		closedir(tasks);
+}
+
 int session_finish(struct session *session, struct err *err)
 {
 	struct stack_share share;
@@ -427,6 +458,7 @@ int session_finish(struct session *session, struct err *err)
 	atomic_store_explicit(&session->stop, true, memory_order_release);
 	signal_fd(session->wake_fd);
 	pthread_join(session->pump_thread, NULL);
+	raise_all();
 	/* Every delta is queued now: the symbol thread ends with the last, the writer after it. */
 	symbol_worker_finish(session->symbols, &share);
 	result = writer_finish(session->writer, err);

@@ -125,14 +125,15 @@ static void sum_up_heap(struct session_facts *facts, const struct pump *pump,
 			const struct stack_share *share)
 {
 	const struct heap_state *heap = pump_heap(pump);
-	const struct delta_process *process = pump_process(pump);
+	uint64_t cpu_ns = pump_process(pump)->cpu_ns;
 
 	if (facts->source->heap == HEAP_MODE_OFF)
 		return;
 	add_number(facts, "heap_hits", heap->hits);
 	add_number(facts, "heap_cost_ns", heap->cost_ns);
-	add_percentage(facts, "heap_cost_pct", heap->cost_ns,
-		       (process->user_ms + process->system_ms) * NS_PER_MS);
+	/* An estimate may say more than there is. */
+	add_percentage(facts, "heap_cost_pct", heap->cost_ns < cpu_ns ? heap->cost_ns : cpu_ns,
+		       cpu_ns);
 	add_percentage(facts, "heap_complete_stacks_pct", share->complete_allocs, share->allocs);
 	if (facts->config->target)
 		add_number(facts, "heap_anonymous_bytes_at_attach",

@@ -6,12 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reader/source/heap_keeper.h"
 #include "reader/source/heap_layers.h"
 #include "reader/source/heap_threads.h"
 #include "reader/util/clock.h"
 #include "reader/util/own.h"
 
 #define LOOK_NS NS_PER_S
+/* Looks come so long before a full second since the recording began: a checkpoint that ends there
+ * holds what was counted until then. */
+#define LOOK_LEAD_NS (20 * NS_PER_MS)
 
 enum {
 	/* control.heap_mean */
@@ -30,6 +34,8 @@ struct bpf_heap {
 	struct source_config config;
 	struct bpf_loaded *loaded;
 	struct bpf_control *control;
+	struct heap_programs programs;
+	struct heap_keeper keeper;
 	struct heap_layers layers;
 	struct heap_books books;
 	struct heap_threads threads;
@@ -39,12 +45,13 @@ struct bpf_heap {
 	size_t steps_told;
 	bpf_heap_thread_rows rows;
 	bpf_heap_site_rows sites;
-	VEC(uint32_t) ended;	  /* threads, since the last look */
-	uint64_t exec_count;	  /* of the program that the layers are of */
-	uint64_t look_ns;	  /* of the last look */
-	const char *last_missing; /* what layers had to say before */
-	bool was_counted;	  /* functions that allocate have been probed */
-	bool has_begun;		  /* there was an exec */
+	VEC(uint32_t) ended; /* threads, since the last look */
+	uint64_t exec_count; /* of the program that the layers are of */
+	uint64_t start_ns;
+	uint64_t look_ns, next_look_ns; /* of the last look, and when the next is due */
+	const char *last_missing;	/* what layers had to say before */
+	bool was_counted;		/* functions that allocate have been probed */
+	bool has_begun;			/* there was an exec */
 	bool is_open, is_stopped, told_missing, told_end;
 };
 
@@ -240,7 +247,11 @@ static struct bpf_heap *heap_new(const struct source_config *config, struct bpf_
 		.has_sessions = loaded->heap_programs.attach == HEAP_ATTACH_SESSION,
 	};
 	heap->pace.mode = first_mode(heap);
-	heap_layers_init(&heap->layers, config->target, loaded->control, &loaded->heap_programs);
+	heap->programs = loaded->heap_programs;
+	/* Else probes are placed from here: then kill -9 in that very moment may leave some. */
+	if (!heap_keeper_start(&heap->keeper, &heap->programs))
+		heap->programs.keeper = &heap->keeper;
+	heap_layers_init(&heap->layers, config->target, loaded->control, &heap->programs);
 	heap->layers.without_frees = heap->layers.without_returns = is_without_returns(heap);
 	/* What programs need for a mode is there before they are in it. */
 	loaded->control->heap_mean = mean_of(config);
@@ -285,6 +296,7 @@ void bpf_heap_close(struct bpf_heap *heap)
 	if (!heap)
 		return;
 	heap_layers_done(&heap->layers);
+	heap_keeper_end(&heap->keeper);
 	heap_books_done(&heap->books);
 	heap_threads_done(&heap->threads);
 	vec_done(&heap->steps);
@@ -300,10 +312,30 @@ struct heap_books *bpf_heap_books(struct bpf_heap *heap)
 	return heap ? &heap->books : NULL;
 }
 
+static uint64_t next_look_ns(const struct bpf_heap *heap, uint64_t now_ns)
+{
+	uint64_t looks = (now_ns + LOOK_LEAD_NS - heap->start_ns) / LOOK_NS;
+
+	return heap->start_ns + (looks + 1) * LOOK_NS - LOOK_LEAD_NS;
+}
+
 void bpf_heap_start(struct bpf_heap *heap, uint64_t now_ns)
 {
-	if (heap)
-		heap->look_ns = now_ns;
+	if (!heap)
+		return;
+	heap->start_ns = heap->look_ns = now_ns;
+	heap->next_look_ns = next_look_ns(heap, now_ns);
+}
+
+int bpf_heap_wait_ms(const struct bpf_heap *heap, int timeout_ms)
+{
+	uint64_t now = clock_now_ns(), rest_ms = 0;
+
+	if (!heap || !heap->next_look_ns || heap->told_end)
+		return timeout_ms;
+	if (heap->next_look_ns > now)
+		rest_ms = (heap->next_look_ns - now + NS_PER_MS - 1) / NS_PER_MS;
+	return timeout_ms < 0 || rest_ms < (uint64_t)timeout_ms ? (int)rest_ms : timeout_ms;
 }
 
 void bpf_heap_stop(struct bpf_heap *heap)
@@ -386,6 +418,17 @@ static bool keep_pace(struct bpf_heap *heap, uint64_t now)
 	return true;
 }
 
+/* Somebody ended the child that holds the probes, and they are gone with it. */
+static void look_at_keeper(struct bpf_heap *heap, uint64_t now)
+{
+	if (heap->is_stopped || heap->pace.mode == HEAP_MODE_OFF ||
+	    !heap_keeper_is_gone(&heap->keeper))
+		return;
+	heap->pace.mode = HEAP_MODE_OFF;
+	enter_mode(heap);
+	add_step(heap, now, "The process of rsprof that holds the probes was ended.");
+}
+
 static void tell_state(struct bpf_heap *heap, uint64_t time_ns, source_sink sink, void *context)
 {
 	const struct bpf_control *control = heap->control;
@@ -450,15 +493,17 @@ void bpf_heap_look(struct bpf_heap *heap, bool is_last, source_sink sink, void *
 	if (is_replaced(heap))
 		begin_anew(heap, sink, context);
 	now = clock_now_ns();
-	if (!is_last && now - heap->look_ns < LOOK_NS)
+	if (!is_last && now < heap->next_look_ns)
 		return;
 	read_threads(heap);
 	read_sites(heap, now, is_last, sink, context);
+	look_at_keeper(heap, now);
 	if (keep_pace(heap, now))
 		read_sites(heap, now, is_last, sink, context);
 	tell_missing(heap, now);
 	tell_state(heap, now, sink, context);
 	heap->look_ns = now;
+	heap->next_look_ns = next_look_ns(heap, now);
 	heap->told_end = is_last;
 }
 

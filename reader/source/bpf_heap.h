@@ -35,6 +35,8 @@ void bpf_heap_close(struct bpf_heap *heap); /* NULL allowed; takes all probes aw
 
 /* Programs are on. */
 void bpf_heap_start(struct bpf_heap *heap, uint64_t now_ns);
+/* No longer than until the next look is due; timeout_ms with heap NULL. */
+int bpf_heap_wait_ms(const struct bpf_heap *heap, int timeout_ms);
 /* The target's code has changed: probes what is new of it. */
 void bpf_heap_update(struct bpf_heap *heap);
 /* NULL with heap NULL. */

@@ -195,7 +195,7 @@ static void close_beyond(int *fds, size_t *count, size_t left)
 		close(fds[--*count]);
 }
 
-int heap_probes_add(struct heap_probes *probes, const struct heap_programs *programs, pid_t pid,
+static int add_here(struct heap_probes *probes, const struct heap_programs *programs, pid_t pid,
 		    int fd, const struct heap_probe *list, size_t count)
 {
 	struct attaching at = {.probes = probes, .programs = programs, .pid = pid};
@@ -211,8 +211,21 @@ int heap_probes_add(struct heap_probes *probes, const struct heap_programs *prog
 	if (failed) {
 		close_beyond(probes->other_fds.items, &probes->other_fds.count, others);
 		close_beyond(probes->free_fds.items, &probes->free_fds.count, frees);
-		return failed;
 	}
+	return failed;
+}
+
+int heap_probes_add(struct heap_probes *probes, const struct heap_programs *programs, pid_t pid,
+		    int fd, const struct heap_probe *list, size_t count)
+{
+	int failed;
+
+	probes->keeper = programs->keeper;
+	failed = probes->keeper ? heap_keeper_add(probes->keeper, &probes->keeper_group, pid, fd,
+						  list, count)
+				: add_here(probes, programs, pid, fd, list, count);
+	if (failed)
+		return failed;
 	probes->count += count;
 	for (size_t i = 0; i < count; i++)
 		probes->free_count += list[i].is_free;
@@ -221,6 +234,8 @@ int heap_probes_add(struct heap_probes *probes, const struct heap_programs *prog
 
 void heap_probes_drop_frees(struct heap_probes *probes)
 {
+	if (probes->keeper && probes->free_count)
+		heap_keeper_drop_frees(probes->keeper, probes->keeper_group);
 	close_beyond(probes->free_fds.items, &probes->free_fds.count, 0);
 	probes->count -= probes->free_count;
 	probes->free_count = 0;
@@ -228,6 +243,8 @@ void heap_probes_drop_frees(struct heap_probes *probes)
 
 void heap_probes_done(struct heap_probes *probes)
 {
+	if (probes->keeper && probes->count)
+		heap_keeper_drop(probes->keeper, probes->keeper_group);
 	close_beyond(probes->other_fds.items, &probes->other_fds.count, 0);
 	close_beyond(probes->free_fds.items, &probes->free_fds.count, 0);
 	vec_done(&probes->other_fds);

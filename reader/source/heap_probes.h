@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "reader/source/heap_keeper.h"
 #include "reader/util/vec.h"
 
 /* How the kernel lets programs see calls and returns; from the best down. */
@@ -28,15 +29,18 @@ struct heap_probe {
 /* The programs of that attachment: loaded, by descriptor. */
 struct heap_programs {
 	enum heap_attach attach;
-	int call_fd;	/* entries without return */
-	int return_fd;	/* HEAP_ATTACH_MULTI, _PERF */
-	int session_fd; /* HEAP_ATTACH_SESSION */
+	int call_fd;		    /* entries without return */
+	int return_fd;		    /* HEAP_ATTACH_MULTI, _PERF */
+	int session_fd;		    /* HEAP_ATTACH_SESSION */
+	struct heap_keeper *keeper; /* places and holds the probes; NULL: the caller itself */
 };
 
 /* Zero-initialised is nothing. */
 struct heap_probes {
 	VEC(int) free_fds, other_fds; /* links */
 	size_t count, free_count;     /* probed instructions, and those of them that free */
+	struct heap_keeper *keeper;   /* has the links instead */
+	uint32_t keeper_group;
 };
 
 /* For all threads of the process, in the file open at fd. 0; or -errno: probes of this call are

@@ -198,10 +198,11 @@ static int src_bpf_drain(struct source *source, source_sink sink, void *context)
 static void src_bpf_wait(struct source *source, int wake_fd, int timeout_ms)
 {
 	struct src_bpf *bpf = src_bpf_of(source);
-	int rest_ms = timeout_ms < SIDEBAND_REST_MS ? timeout_ms : SIDEBAND_REST_MS;
 	struct epoll_event woken;
-	int ready = 0;
+	int ready = 0, rest_ms;
 
+	timeout_ms = bpf_heap_wait_ms(bpf->heap, timeout_ms);
+	rest_ms = timeout_ms < SIDEBAND_REST_MS ? timeout_ms : SIDEBAND_REST_MS;
 	/* A negative descriptor is passed over by poll. */
 	bpf->polls[0] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
 	if (bpf->may_rest && timeout_ms > 0) {

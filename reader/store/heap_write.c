@@ -78,7 +78,7 @@ static int write_state(struct store *store, int64_t checkpoint, const struct hea
 int heap_write(struct store *store, int64_t checkpoint, const struct delta *delta, struct err *err)
 {
 	struct write_heap *heap = &store->heap;
-	uint32_t step = delta->checkpoint - store->last_checkpoint;
+	uint32_t step = delta->checkpoint - heap->looked_at;
 	int ret = write_changes(store, checkpoint, delta, err);
 
 	if (ret < 0 || !delta->heap.is_counted)
@@ -92,6 +92,7 @@ int heap_write(struct store *store, int64_t checkpoint, const struct delta *delt
 	}
 	if (step > heap->longest_step)
 		heap->longest_step = step;
+	heap->looked_at = delta->checkpoint;
 	return write_state(store, checkpoint, &delta->heap, err);
 }
 

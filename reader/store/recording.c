@@ -155,6 +155,19 @@ int recording_write_facts(struct store *store, const struct store_fact *facts, s
 	return ret;
 }
 
+/* "bpf, exact": of the heap what its source counts is told too, as meta does of the last recording
+ * alone. */
+static const char *first_mode(const struct store_recording *recording, const char *signal,
+			      const char *source, struct str *text)
+{
+	const char *mode = fact_value(recording->facts, recording->fact_count, "heap_mode");
+
+	if (strcmp(signal, "heap") || !*mode || strcmp(mode, "off") == 0)
+		return source;
+	str_addf(text, "%s, %s", source, mode);
+	return str_text(text);
+}
+
 /* The sources that the recording begins with. */
 static int write_steps(struct store *store, const struct store_recording *recording,
 		       struct err *err)
@@ -163,6 +176,7 @@ static int write_steps(struct store *store, const struct store_recording *record
 	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals) && ret == 0; i++) {
+		OWN(str_done) struct str text = {0};
 		char mode_key[FMT_MAX], reason_key[FMT_MAX];
 		const char *mode, *reason;
 
@@ -171,7 +185,9 @@ static int write_steps(struct store *store, const struct store_recording *record
 		mode = fact_value(recording->facts, recording->fact_count, mode_key);
 		reason = fact_value(recording->facts, recording->fact_count, reason_key);
 		if (*mode)
-			ret = write_step(store, 0, signals[i], mode, reason, err);
+			ret = write_step(store, 0, signals[i],
+					 first_mode(recording, signals[i], mode, &text), reason,
+					 err);
 	}
 	return ret;
 }

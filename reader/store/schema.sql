@@ -180,7 +180,7 @@ CREATE TABLE losses(
 	PRIMARY KEY(recording_id, cause)) WITHOUT ROWID;
 
 -- From when on a signal (cpu, heap, wait) came from which source, and why. The first of a recording
--- names the source, those that follow how it went on.
+-- names the source (of the heap also what it counts), those that follow how it went on.
 CREATE TABLE steps(
 	recording_id INTEGER NOT NULL,
 	timestamp_ms INTEGER NOT NULL,
@@ -249,9 +249,9 @@ CREATE TABLE heap_stacks(
 	growth_bytes INTEGER NOT NULL,
 	estimated INTEGER NOT NULL);
 
--- The heap as a whole at a checkpoint's end; no row where it was not counted. Counts are since the
--- recording began. unknown_frees: of blocks from before that, or that were not tracked; mmap, munmap:
--- of anonymous memory; brk_bytes: may be negative; hits: of probes, cost_ns: what they cost the
+-- The heap as a whole at the last look within a checkpoint, about one a second and one at the end; no
+-- row where there was none. Counts are since the recording began. unknown_frees: of blocks from before
+-- that, or that were not tracked; mmap, munmap: of anonymous memory; brk_bytes: may be negative; hits: of probes, cost_ns: what they cost the
 -- target, an estimate.
 CREATE TABLE heap_checkpoints(
 	checkpoint_id INTEGER PRIMARY KEY,
@@ -320,8 +320,8 @@ SELECT 0, '[no user stack]', 0, '[no user stack]';
 
 -- One row a charged addr, whole file; see heap_stacks. total_alloc_bytes - total_free_bytes is what was
 -- not seen freed: leaks, and with them the untracked_bytes, of which nobody knows. There is no peak: that
--- of an addr is not the sum of its stacks' peaks. is_estimate: some of it was sampled. TOTAL, since SUM
--- fails beyond 2^63 - 1; it is exact up to 2^53.
+-- of an addr is not the sum of its stacks' peaks. is_estimate: some of it was sampled, or was not, while
+-- others were. TOTAL, since SUM fails beyond 2^63 - 1; it is exact up to 2^53.
 CREATE VIEW heap_samples(addr, function, file, line, live_bytes, total_alloc_bytes,
 	total_free_bytes, total_allocs, total_frees, live_blocks, temporary, reallocs, growth_bytes,
 	untracked_bytes, is_estimate) AS
@@ -339,7 +339,8 @@ FROM (SELECT k.addr AS addr,
 		CAST(TOTAL(x.reallocs) AS INTEGER) AS reallocs,
 		CAST(TOTAL(x.growth_bytes) AS INTEGER) AS growth_bytes,
 		CAST(TOTAL(x.untracked_bytes) AS INTEGER) AS untracked_bytes,
-		MAX(x.estimated > 0) AS is_estimate
+		MAX(x.estimated > 0) OR EXISTS (SELECT 1 FROM steps WHERE signal = 'heap' AND
+			(mode LIKE '%, sampled' OR mode LIKE '%, allocations only')) AS is_estimate
 	FROM heap_stacks x
 	JOIN stacks k ON k.id = x.stack_id
 	GROUP BY k.addr) h

@@ -242,9 +242,10 @@ static void read_state(struct load_rows *rows, struct heap_state *state)
 	state->cost_ns = load_number(rows, 10, INT64_MAX);
 }
 
-/* Of the checkpoint that the poll is at; one without a row has not counted. */
-static void fill_poll(const struct heap_load *heap, struct load_rows *rows, size_t at,
-		      struct snapshot_heap_poll *poll)
+/* Of the checkpoint that the poll is at, by the last look up to then. Was that after the checkpoint
+ * `before`? */
+static bool fill_poll(const struct heap_load *heap, struct load_rows *rows, int64_t before,
+		      size_t at, struct snapshot_heap_poll *poll)
 {
 	const struct read_checkpoint *checkpoint = checkpoint_at(heap, at);
 
@@ -252,11 +253,26 @@ static void fill_poll(const struct heap_load *heap, struct load_rows *rows, size
 	poll->rss_bytes = checkpoint->rss_bytes;
 	poll->rss_anonymous_bytes = checkpoint->rss_anonymous_bytes;
 	if (rows->ret < 0)
-		return;
+		return false;
 	sqlite3_reset(rows->statement);
-	sqlite3_bind_int64(rows->statement, 1, checkpoint->id);
-	if (load_next(rows))
-		read_state(rows, &poll->state);
+	sqlite3_bind_int64(rows->statement, 1, checkpoint_at(heap, heap->begin)->id);
+	sqlite3_bind_int64(rows->statement, 2, checkpoint->id);
+	if (!load_next(rows))
+		return false;
+	read_state(rows, &poll->state);
+	return (int64_t)load_number(rows, 11, INT64_MAX) > before;
+}
+
+/* A poll without a look tells what the one before it did. */
+static void note_poll(struct snapshot *snapshot, const struct snapshot_heap_poll *poll,
+		      bool is_looked_at, uint64_t *last_look_ns)
+{
+	uint64_t since = poll->time_ns - *last_look_ns;
+
+	if (since > snapshot->heap_resolution_ns)
+		snapshot->heap_resolution_ns = since;
+	if (is_looked_at)
+		*last_look_ns = poll->time_ns;
 }
 
 static int add_polls(struct heap_load *heap)
@@ -265,27 +281,34 @@ static int add_polls(struct heap_load *heap)
 	uint32_t recording = checkpoint_at(heap, heap->last)->recording;
 	size_t count = heap->ends.count + 1;
 	struct snapshot_heap_poll *polls = arena_zalloc(&snapshot->arena, count * sizeof(*polls));
+	uint64_t last_look_ns;
+	int64_t before = 0;
 	struct load_rows rows;
 
 	load_begin(heap->load, &rows, "heap_checkpoints",
 		   "SELECT live_bytes, live_blocks, unknown_frees, mmap_count, mmap_bytes, "
-		   "munmap_count, munmap_bytes, brk_count, brk_bytes, hits, cost_ns "
-		   "FROM heap_checkpoints WHERE checkpoint_id = ?");
-	for (size_t i = 1; i < count; i++)
-		fill_poll(heap, &rows, heap->ends.items[i - 1], &polls[i]);
-	if (heap->first > heap->begin)
-		fill_poll(heap, &rows, heap->first - 1, &polls[0]);
-	else
+		   "munmap_count, munmap_bytes, brk_count, brk_bytes, hits, cost_ns, "
+		   "checkpoint_id "
+		   "FROM heap_checkpoints WHERE checkpoint_id BETWEEN ? AND ? "
+		   "ORDER BY checkpoint_id DESC LIMIT 1");
+	if (heap->first > heap->begin) {
+		before = checkpoint_at(heap, heap->first - 1)->id;
+		fill_poll(heap, &rows, before, heap->first - 1, &polls[0]);
+	} else {
 		polls[0].time_ns = snapshot->recordings[recording].offset_ns;
-	/* Ends of checkpoints are rounded down, the beginning is not. */
-	if (polls[0].time_ns > polls[1].time_ns)
-		polls[0].time_ns = polls[1].time_ns;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t since = i ? polls[i].time_ns - polls[i - 1].time_ns : 0;
+	}
+	polls[0].recording = recording;
+	last_look_ns = polls[0].time_ns;
+	for (size_t i = 1; i < count; i++) {
+		size_t at = heap->ends.items[i - 1];
+		bool is_looked_at = fill_poll(heap, &rows, before, at, &polls[i]);
 
+		before = checkpoint_at(heap, at)->id;
 		polls[i].recording = recording;
-		if (since > snapshot->heap_resolution_ns)
-			snapshot->heap_resolution_ns = since;
+		/* Ends of checkpoints are rounded down, the beginning is not. */
+		if (last_look_ns > polls[i].time_ns)
+			polls[0].time_ns = last_look_ns = polls[i].time_ns;
+		note_poll(snapshot, &polls[i], is_looked_at, &last_look_ns);
 	}
 	snapshot->heap_polls = polls;
 	snapshot->heap_poll_count = count;

@@ -80,8 +80,11 @@ struct module_storage {
 void target_module_facts(const struct target *target, const struct target_mapping *mapping,
 			 struct module_storage *storage, struct module_facts *ret_facts);
 
-/* User and system CPU time of all threads, ended ones too, in ms since the process began. */
+/* User and system CPU time of all threads, ended ones too, in ms since the process began; in whole
+ * clock ticks (10 ms). */
 int target_cpu_ms(const struct target *target, uint64_t *ret_user_ms, uint64_t *ret_system_ms);
+/* Both together, by the kernel's own clock. */
+int target_cpu_ns(const struct target *target, uint64_t *ret_ns);
 int target_rss_bytes(const struct target *target, uint64_t *ret_bytes);
 /* Of these, memory that is no file's: the heap is in it. */
 int target_rss_anonymous_bytes(const struct target *target, uint64_t *ret_bytes);

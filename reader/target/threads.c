@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reader/target/proc.h"
+#include "reader/util/clock.h"
 #include "reader/util/own.h"
 
 enum {
@@ -62,6 +64,23 @@ int target_cpu_ms(const struct target *target, uint64_t *ret_user_ms, uint64_t *
 		return -EINVAL;
 	*ret_user_ms = stat.user_ticks * 1000 / (uint64_t)ticks_per_second;
 	*ret_system_ms = stat.system_ticks * 1000 / (uint64_t)ticks_per_second;
+	return 0;
+}
+
+int target_cpu_ns(const struct target *target, uint64_t *ret_ns)
+{
+	struct process_stat stat;
+	struct timespec time;
+	clockid_t clock;
+	int ret;
+
+	if (clock_getcpuclockid(target->pid, &clock) || clock_gettime(clock, &time))
+		return -ESRCH;
+	/* Its number may be another's by now. */
+	ret = process_stat_read(target->proc_fd, "stat", &stat);
+	if (ret < 0)
+		return ret;
+	*ret_ns = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 	return 0;
 }
 

@@ -100,9 +100,16 @@ const char *heap_facts_reason(const struct snapshot *snapshot)
 	return reason ? reason : "";
 }
 
+const char *heap_facts_text(const struct snapshot *snapshot, const char *key)
+{
+	if (the_recording(snapshot) + 1 < snapshot->recording_count)
+		return NULL;
+	return snapshot_meta_get(snapshot, key);
+}
+
 bool heap_facts_meta(const struct snapshot *snapshot, const char *key, uint64_t *ret_value)
 {
-	const char *text = snapshot_meta_get(snapshot, key);
+	const char *text = heap_facts_text(snapshot, key);
 
 	return text && parse_count(text, ret_value) == 0;
 }
@@ -201,7 +208,8 @@ void heap_facts_fill(const struct snapshot *snapshot, struct heap_view *view)
 
 		follow_memory(&view->rss, poll->rss_bytes, poll->time_ns);
 		follow_memory(&view->rss_anonymous, poll->rss_anonymous_bytes, poll->time_ns);
-		view->last = poll;
+		if (poll->state.is_counted)
+			view->last = poll;
 	}
 	if (view->last)
 		view->state = state_between(&snapshot->heap_polls[0].state, &view->last->state);

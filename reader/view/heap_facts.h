@@ -17,7 +17,10 @@ bool heap_facts_has_step(const struct snapshot *snapshot, const struct snapshot_
 /* Writes mode, frees_until_ns, last, state, rss and rss_anonymous; is_estimate where not every
  * block was counted some time in the window. */
 void heap_facts_fill(const struct snapshot *snapshot, struct heap_view *view);
-/* The number of a key of meta; false where it is absent or no number. */
+/* The value of a key of meta, which tells of the last recording alone; NULL where it is absent, or
+ * rows are of an earlier one. */
+const char *heap_facts_text(const struct snapshot *snapshot, const char *key);
+/* Its number; false where it is none. */
 bool heap_facts_meta(const struct snapshot *snapshot, const char *key, uint64_t *ret_value);
 /* The mode that the recording began in; exact where the file does not tell. */
 enum heap_mode heap_facts_first_mode(const struct snapshot *snapshot);

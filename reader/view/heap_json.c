@@ -68,7 +68,7 @@ static void print_memory(FILE *to, const char *name, const struct heap_memory *m
 
 static void print_process(FILE *to, const struct snapshot *snapshot, const struct heap_view *view)
 {
-	const char *cost = snapshot_meta_get(snapshot, "heap_cost_pct");
+	const char *cost = heap_facts_text(snapshot, "heap_cost_pct");
 	const struct heap_state *state = &view->state;
 	bool is_counted = !view->is_totals_only && view->last;
 
@@ -91,7 +91,7 @@ static void print_process(FILE *to, const struct snapshot *snapshot, const struc
 static void print_totals(FILE *to, const struct snapshot *snapshot, const struct heap_view *view)
 {
 	const struct heap_counts *totals = &view->totals;
-	bool is_counted = !view->is_totals_only;
+	bool is_counted = !view->is_totals_only && view->last;
 
 	print_known(to, "live_bytes", is_counted, view->live_bytes);
 	print_known(to, "live_blocks", is_counted, view->live_blocks);

@@ -103,7 +103,10 @@ static void add_head(struct str *line, const struct snapshot *snapshot,
 		str_addf(line, ", %s %% complete stacks", text_share(number, view->complete_pct));
 		completeness_add_reasons(line, view->status_allocs);
 	}
-	add_live(line, view);
+	if (view->last)
+		add_live(line, view);
+	else
+		str_addf(line, " %s not looked at in this time", cell_dot());
 	add_process(line, snapshot, view);
 	add_lost(line, snapshot);
 }
@@ -163,19 +166,26 @@ static const struct text_column columns[] = {
 	[COLUMN_TEMPORARY] = {.heading = "Temp%"},
 };
 
-/* Of its allocations; a window can see the free without the allocation. */
-static double temporary_share(const struct heap_counts *totals)
+/* Of its allocations, but for those whose frees nobody watched; a window can see the free without
+ * the allocation. */
+static void add_temporary(struct str *to, const struct heap_row *row, const struct heap_view *view)
 {
-	uint64_t part = totals->temporary < totals->allocs ? totals->temporary : totals->allocs;
+	const struct heap_counts *totals = &row->totals;
+	bool is_unwatched = row->is_least || view->frees_until_ns != UINT64_MAX;
+	uint64_t unwatched = is_unwatched ? totals->untracked : 0;
+	uint64_t whole = totals->allocs > unwatched ? totals->allocs - unwatched : 0;
+	uint64_t part = totals->temporary < whole ? totals->temporary : whole;
+	char number[FMT_MAX];
 
-	return number_share(part, totals->allocs);
+	if (totals->allocs && !whole)
+		str_add(to, cell_dash());
+	else
+		str_addf(to, "%s%%", number_decimal(number, number_share(part, whole), 0));
 }
 
 static void fill_cells(struct text_cells *cells, const struct heap_row *row,
 		       const struct heap_view *view, enum view_group group)
 {
-	char number[FMT_MAX];
-
 	add_held(&cells->columns[COLUMN_LIVE], row->is_least, row->is_estimate, row->live_bytes);
 	if (view->live_bytes)
 		cells->colours[COLUMN_LIVE] =
@@ -183,8 +193,7 @@ static void fill_cells(struct text_cells *cells, const struct heap_row *row,
 	add_held(&cells->columns[COLUMN_PEAK], row->is_least, row->is_estimate, row->peak_bytes);
 	add_bytes(&cells->columns[COLUMN_TOTAL], row->is_estimate, row->totals.alloc_bytes);
 	add_count(&cells->columns[COLUMN_ALLOCS], row->is_estimate, row->totals.allocs);
-	str_addf(&cells->columns[COLUMN_TEMPORARY], "%s%%",
-		 number_decimal(number, temporary_share(&row->totals), 0));
+	add_temporary(&cells->columns[COLUMN_TEMPORARY], row, view);
 	text_cells_place(cells, &ROW_PLACE(row), group);
 }
 
@@ -252,7 +261,7 @@ static void print_counted(FILE *to, const struct snapshot *snapshot, const struc
 	text_add_missing_lines(&note, snapshot, places, view->row_count);
 	fprintf(to, "%s\n", str_text(&note));
 	if (!view->location_count) {
-		fputs("nothing was allocated\n", to);
+		fputs(view->last ? "nothing was allocated\n" : "", to);
 		return;
 	}
 	print_rows(to, view, request->group, print);

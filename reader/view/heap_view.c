@@ -24,6 +24,7 @@ struct building {
 	struct heap_stack *stacks; /* by stack, one more for those that do not exist */
 	struct tally_tree tree;	   /* values are live bytes */
 	bool is_least;		   /* blocks found no room to be tracked */
+	bool is_sampled;	   /* some time in the window: what no sample met has more, too */
 };
 
 static int refuse_threads(const struct view_request *request, struct err *err)
@@ -143,7 +144,7 @@ static struct heap_row row_of(const struct building *building, const struct heap
 		.peak_bytes = heap->peak_bytes,
 		.peak_ns = heap->peak_ns,
 		.totals = heap->totals,
-		.is_estimate = heap->estimated > 0,
+		.is_estimate = heap->estimated > 0 || (building->is_sampled && has_own(heap)),
 		.is_least = building->is_least && heap->untracked > 0,
 		.function = place->function,
 		.file = place->file,
@@ -301,6 +302,7 @@ int heap_view_build(const struct snapshot *snapshot, const struct view_request *
 	view = mem_zalloc(sizeof(*view));
 	heap_facts_fill(snapshot, view);
 	view->complete_pct = 100;
+	building.is_sampled = view->is_estimate;
 	if (is_there) {
 		build_rows(&building, key, view);
 	} else {

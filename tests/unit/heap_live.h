@@ -22,7 +22,7 @@ struct heap_tally {
 	struct heap_site_tally sites[SITES_MAX];
 	size_t site_count;
 	struct heap_state state; /* the last */
-	uint64_t states, copies;
+	uint64_t states, copies, state_ns;
 	struct delta_step steps[STEPS_MAX];
 	size_t step_count;
 };
@@ -71,6 +71,7 @@ static inline void take(void *context, const struct event *event)
 		CHECK(event->heap_state.hits >= tally.state.hits);
 		CHECK(event->heap_state.cost_ns >= tally.state.cost_ns);
 		tally.state = event->heap_state;
+		tally.state_ns = event->time_ns;
 		tally.states++;
 		break;
 	default:

@@ -141,6 +141,22 @@ TEST(counts_are_summed_by_stack_and_checkpoint)
 	CHECK_EQ_U64(first->row_count, 0);
 }
 
+TEST(a_checkpoint_without_a_look_tells_no_heap)
+{
+	const struct event events[] = {
+		map_event(1000 * MS),	   counts_event(1010 * MS, 1, 5, 50, 0, 0),
+		state_event(1010 * MS, 7), map_event(1110 * MS),
+		state_event(1210 * MS, 9),
+	};
+
+	pump_events(events, 5);
+	CHECK_EQ_U64(deltas.count, 3);
+	CHECK(deltas.items[0]->heap.is_counted);
+	CHECK(!deltas.items[1]->heap.is_counted);
+	CHECK(deltas.items[2]->heap.is_counted);
+	CHECK_EQ_U64(deltas.items[2]->heap.live_bytes, 50);
+}
+
 TEST(two_sites_may_be_one_stack_and_one_site_two)
 {
 	const struct event events[] = {

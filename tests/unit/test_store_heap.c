@@ -238,6 +238,47 @@ TEST(checkpoints_that_were_merged_are_looks_further_apart)
 	snapshot_free(snapshot);
 }
 
+/* Checkpoints may follow each other faster than looks. */
+TEST(polls_between_looks_tell_what_the_last_one_did)
+{
+	const char *path = test_path("looks.db");
+	struct snapshot *snapshot;
+	struct maker maker;
+
+	maker_create(&maker, path);
+	make_stacks(&maker);
+	maker_heap(&maker, (stack_id){1}, allocs(1, 10));
+	maker.heap.hits = 4;
+	maker_commit(&maker, 1000);
+	for (uint64_t end_ms = 2000; end_ms < 4000; end_ms += 1000) {
+		maker.heap.is_counted = false;
+		maker_commit(&maker, end_ms);
+	}
+	maker_heap(&maker, (stack_id){1}, allocs(1, 20));
+	maker.heap.is_counted = true;
+	maker_commit(&maker, 4000);
+	maker_finish(&maker, 4000);
+	maker_done(&maker);
+	CHECK_EQ_STR(plain_sqlite(path, "SELECT checkpoint_id, live_bytes FROM heap_checkpoints"),
+		     "1|10\n4|30\n");
+	CHECK_EQ_STR(plain_sqlite(path, "SELECT value FROM meta WHERE key = 'peak_resolution_ms'"),
+		     "3000\n");
+	snapshot = read_snapshot(path, (struct store_window){0, UINT64_MAX});
+	CHECK_EQ_U64(snapshot->heap_poll_count, 5);
+	CHECK_EQ_U64(snapshot->heap_resolution_ns, 3000 * MS);
+	CHECK(snapshot->heap_polls[3].state.is_counted);
+	CHECK_EQ_U64(snapshot->heap_polls[3].state.live_bytes, 10);
+	CHECK_EQ_U64(snapshot->heap_polls[3].state.hits, 4);
+	CHECK_EQ_U64(snapshot->heap_polls[4].state.live_bytes, 30);
+	snapshot_free(snapshot);
+	/* A window without a look: as long as it is. */
+	snapshot = read_snapshot(path, (struct store_window){1000 * MS, 3000 * MS});
+	CHECK_EQ_U64(snapshot->heap_poll_count, 3);
+	CHECK_EQ_U64(snapshot->heap_resolution_ns, 2000 * MS);
+	CHECK_EQ_U64(snapshot->heap_polls[2].state.live_bytes, 10);
+	snapshot_free(snapshot);
+}
+
 /* Counters are read while the target runs: a free may be told a checkpoint before its allocation.
  */
 TEST(a_free_told_before_its_allocation_is_put_right)

@@ -228,6 +228,7 @@ TEST(an_ended_process_is_known_to_have_ended)
 	CHECK_EQ_I64(target_list_threads(target, &threads), -ESRCH);
 	CHECK_EQ_I64(target_list_mappings(target, &mappings), -ESRCH);
 	CHECK_EQ_I64(target_cpu_ms(target, &a, &b), -ESRCH);
+	CHECK_EQ_I64(target_cpu_ns(target, &a), -ESRCH);
 	CHECK_EQ_I64(target_rss_bytes(target, &a), -ESRCH);
 	CHECK_EQ_I64(target_rss_anonymous_bytes(target, &a), -ESRCH);
 	CHECK_EQ_U64(a, 7);
@@ -353,9 +354,12 @@ TEST(cpu_time_counts_ended_threads)
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct child child = child_start(burn_and_tell, &burnt);
 	struct target *target = open_target(child.pid);
-	uint64_t user_ms, system_ms;
+	uint64_t user_ms, system_ms, ns;
 
 	CHECK_EQ_I64(target_cpu_ms(target, &user_ms, &system_ms), 0);
+	CHECK_EQ_I64(target_cpu_ns(target, &ns), 0);
+	CHECK_BETWEEN(ns / 1000000, burnt->user_ms + burnt->system_ms,
+		      burnt->user_ms + burnt->system_ms + 20);
 	CHECK(burnt->user_ms + burnt->system_ms >= 300);
 	/* A clock tick is 10 ms at most. */
 	CHECK_BETWEEN(user_ms + system_ms, burnt->user_ms + burnt->system_ms - 20,

@@ -587,6 +587,26 @@ TEST(rows_with_estimates_are_marked)
 	builder_free(b);
 }
 
+/* What no sample met may have allocated all the same. */
+TEST(where_some_time_was_sampled_all_rows_are_estimates)
+{
+	struct snapshot_builder *b = heap_profile();
+	struct heap_view *view;
+
+	builder_step(b, 0, 2 * SECOND, "heap", "bpf, sampled");
+	view = heap_build(b, &by_line);
+	CHECK(view->row_count > 2);
+	for (size_t i = 0; i < view->row_count; i++)
+		CHECK_EQ_U64(view->rows[i].is_estimate, view->rows[i].totals.allocs > 0);
+	heap_view_free(view);
+	builder_window(b, 0, 2 * SECOND);
+	view = heap_build(b, &by_line);
+	for (size_t i = 0; i < view->row_count; i++)
+		CHECK(!view->rows[i].is_estimate);
+	heap_view_free(view);
+	builder_free(b);
+}
+
 TEST(blocks_without_room_make_what_is_live_a_lower_bound)
 {
 	struct snapshot_builder *b = heap_profile();

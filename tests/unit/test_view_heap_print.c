@@ -252,7 +252,7 @@ TEST(steps_down_are_told_with_their_reason)
 		"\033[0m\n"
 		"\033[31m~13.0 KB\033[0m  ~33.0 KB  ~45.0 KB     ~18     0%  "
 		"src/buffer.rs:34  Buffer::extend\n"
-		"\033[31m  5.0 KB\033[0m    5.0 KB    5.0 KB       3     0%  "
+		"\033[31m ~5.0 KB\033[0m   ~5.0 KB   ~5.0 KB      ~3     0%  "
 		"src/cache.rs:201  Cache::insert\n"
 		"2 of 6 locations, 99.6 % of live bytes\n");
 	free(text);
@@ -268,12 +268,28 @@ TEST(steps_down_are_told_with_their_reason)
 	builder_free(b);
 }
 
+/* A window between two looks, or a program that was over before its allocator was found. */
+TEST(where_nobody_looked_nothing_is_said_of_blocks)
+{
+	struct snapshot_builder *b = heap_program();
+	char *text;
+
+	use_unicode();
+	text = print_as(TEXT, b, &by_line, &(struct view_print){0});
+	CHECK_EQ_STR(strchr(text, '\n'),
+		     "\nheap: bpf, exact · not looked at in this time · lost: 0\n\n");
+	free(text);
+	builder_free(b);
+}
+
 TEST(steps_that_change_no_mode_tell_what_is_watched)
 {
 	struct snapshot_builder *b = heap_program();
 	char *text;
 
 	use_unicode();
+	builder_heap_poll(
+		b, (struct snapshot_heap_poll){.time_ns = 2 * SECOND, .state.is_counted = true});
 	heap_step(b, 0, "bpf", "glibc malloc in libc.so.6: 10 functions");
 	heap_step(b, SECOND, "bpf, exact", "Watched from here on: jemalloc in libjemalloc.so.2.");
 	text = print_as(TEXT, b, &by_line, &(struct view_print){.colour = true});
@@ -458,6 +474,39 @@ TEST(json_document)
 	builder_free(b);
 }
 
+/* Frees that nobody watches are no sign of blocks that stay. */
+TEST(temporary_is_a_share_of_what_was_watched)
+{
+	struct snapshot_builder *b = heap_program();
+	char *text;
+
+	heap_poll_at(b, 0, 0, 0);
+	heap_poll_at(b, 1000, 1, 1);
+	builder_heap_row(b, 1, HEAP_STACK_EXTEND,
+			 (struct heap_counts){.allocs = 10,
+					      .alloc_bytes = 1000,
+					      .frees = 2,
+					      .free_bytes = 200,
+					      .untracked = 6,
+					      .untracked_bytes = 600,
+					      .temporary = 2});
+	builder_heap_row(
+		b, 1, HEAP_STACK_INSERT,
+		(struct heap_counts){
+			.allocs = 3, .alloc_bytes = 30, .untracked = 3, .untracked_bytes = 30});
+	builder_heap_sum(b);
+	use_unicode();
+	/* Untracked by an exec: their frees were watched until then. */
+	text = print_as(TEXT, b, &by_line, &(struct view_print){0});
+	CHECK(strstr(text, " 20%  src/buffer.rs:34") && strstr(text, " 0%  src/cache.rs:201"));
+	free(text);
+	builder_step(b, 0, SECOND / 2, "heap", "bpf, allocations only");
+	text = print_as(TEXT, b, &by_line, &(struct view_print){0});
+	CHECK(strstr(text, " 50%  src/buffer.rs:34") && strstr(text, " –  src/cache.rs:201"));
+	free(text);
+	builder_free(b);
+}
+
 TEST(json_of_an_empty_heap)
 {
 	struct snapshot_builder *b = heap_program();
@@ -466,7 +515,7 @@ TEST(json_of_an_empty_heap)
 	check_jq(json,
 		 "[.mode, .live_bytes, .peak_bytes, .rss_bytes, .rss_max_ms, .unknown_frees, "
 		 ".heap_hits, .heap_cost_pct, .steps, .entries]",
-		 "[\"exact\",0,0,null,null,null,null,null,[],[]]");
+		 "[\"exact\",null,null,null,null,null,null,null,[],[]]");
 	free(json);
 	builder_free(b);
 }

@@ -1,5 +1,8 @@
 /* From the database to the rows: what was recorded is what `top heap` shows. */
+#include <unistd.h>
+
 #include "reader/view/heap.h"
+#include "reader/view/heap_facts.h"
 #include "tests/unit/store_maker.h"
 
 enum { AT_MAIN = 0x1000, AT_PARSE = 0x2000, AT_MALLOC = 0x100 };
@@ -134,7 +137,7 @@ TEST(what_is_recorded_is_shown)
 	record(path);
 	check(path, 0, UINT64_MAX, &whole,
 	      "~parse 2500/2500 3000@2000 17\n"
-	      "main 500/3000 500@2000 1\n"
+	      "~main 500/3000 500@2000 1\n"
 	      "malloc 0/3000 0@0 0\n");
 	/* Before the step. */
 	whole.mode = HEAP_MODE_EXACT;
@@ -178,7 +181,7 @@ TEST(what_is_recorded_is_printed)
 			   "\n"
 			   "   Live     Peak    Total  Allocs  Temp%  Location          Function\n"
 			   "~2.5 KB  ~3.0 KB  ~3.5 KB     ~17     6%  src/parser.rs:89  parse\n"
-			   "  500 B    500 B    500 B       1     0%  src/main.rs:142   main\n"
+			   " ~500 B   ~500 B   ~500 B      ~1     0%  src/main.rs:142   main\n"
 			   "    0 B      0 B      0 B       0     0%  [libc.so.6]       malloc\n"
 			   "3 of 3 functions, 100.0 % of live bytes\n");
 	free(text);
@@ -234,3 +237,69 @@ TEST(a_recording_of_totals_alone_has_its_memory)
 }
 
 KIT_MAIN
+
+static void append_mode(struct maker *maker, const char *path, const char *mode, uint64_t bytes)
+{
+	const struct store_fact facts[] = {
+		{"attribute_version", "1"},
+		{"heap_source", "bpf"},
+		{"heap_mode", mode},
+		{"heap_cost_pct", "4.00"},
+	};
+	struct store_recording recording = maker_recording();
+	struct err err = {0};
+
+	recording.facts = facts;
+	recording.fact_count = sizeof(facts) / sizeof(*facts);
+	maker_init(maker);
+	if ((access(path, F_OK) == 0 ? store_append(path, &recording, &maker->store, &err)
+				     : store_create(path, &recording, &maker->store, &err)) < 0)
+		FAIL("%s", err.sentence);
+	maker_heap(maker,
+		   maker_stack(maker, maker_module(maker, "/usr/bin/burn", 0xab), STACK_COMPLETE, 1,
+			       (const uint64_t[]){AT_MAIN}),
+		   (struct heap_counts){.allocs = 1, .alloc_bytes = bytes});
+	maker_commit(maker, 1000);
+	maker_finish(maker, 1000);
+	maker_done(maker);
+}
+
+static struct heap_view *view_of(const struct snapshot *snapshot)
+{
+	struct heap_view *view = NULL;
+	struct err err = {0};
+
+	if (heap_view_build(snapshot, &by_line, &view, &err) < 0)
+		FAIL("heap_view_build: %s", err.sentence);
+	return view;
+}
+
+/* meta is of the last recording alone: a window on the first goes by its first step. */
+TEST(each_recording_of_a_file_has_its_own_mode)
+{
+	const char *path = test_path("modes.db");
+	struct snapshot *snapshot;
+	struct heap_view *view;
+	struct maker maker;
+
+	append_mode(&maker, path, "sampled", 10);
+	append_mode(&maker, path, "exact", 20);
+	CHECK_EQ_STR(plain_sqlite(path, "SELECT mode FROM steps WHERE signal = 'heap'"),
+		     "bpf, sampled\nbpf, exact\n");
+	snapshot = read_snapshot(path, (struct store_window){0, 1000 * MS});
+	view = view_of(snapshot);
+	CHECK_EQ_U64(view->mode, HEAP_MODE_SAMPLED);
+	CHECK(view->is_estimate && view->rows[0].is_estimate);
+	CHECK(!heap_facts_text(snapshot, "heap_cost_pct"));
+	heap_view_free(view);
+	snapshot_free(snapshot);
+	snapshot = read_snapshot(path, (struct store_window){0, UINT64_MAX});
+	view = view_of(snapshot);
+	CHECK_EQ_U64(view->mode, HEAP_MODE_EXACT);
+	CHECK(!view->is_estimate && !view->rows[0].is_estimate);
+	CHECK_EQ_STR(heap_facts_text(snapshot, "heap_cost_pct"), "4.00");
+	heap_view_free(view);
+	snapshot_free(snapshot);
+	/* Of the file as a whole some was sampled. */
+	CHECK_EQ_STR(plain_sqlite(path, "SELECT DISTINCT is_estimate FROM heap_samples"), "1\n");
+}
