@@ -316,7 +316,8 @@ static void calibrate_as_nobody(const void *argument)
 
 	(void)argument;
 	for (int attach = HEAP_ATTACH_SESSION; attach <= HEAP_ATTACH_PERF; attach++) {
-		struct heap_programs programs = {attach, -1, -1, -1};
+		struct heap_programs programs = {
+			.attach = attach, .call_fd = -1, .return_fd = -1, .session_fd = -1};
 		int failed = heap_calibrate(&programs, &prices);
 
 		CHECK(failed == -EPERM || failed == -EACCES);
