@@ -254,8 +254,10 @@ static inline struct delta *maker_delta(struct maker *maker, uint64_t end_ms)
 	maker->told_nodes += delta->node_count;
 	maker->told_stacks += delta->stack_count;
 	delta->losses = maker->losses;
-	delta->process = (struct delta_process){end_ms / 2, end_ms / 4, 1000000 + end_ms,
-						500000 + end_ms};
+	delta->process = (struct delta_process){.user_ms = end_ms / 2,
+						.system_ms = end_ms / 4,
+						.rss_bytes = 1000000 + end_ms,
+						.rss_anonymous_bytes = 500000 + end_ms};
 	return delta;
 }
 
