@@ -338,6 +338,20 @@ static long step(__u32 number, struct scratch **context)
 	return end != WALK_COMPLETE;
 }
 
+/* Whether a call ends at this address. What is pushed may be the address of a function, too. */
+static __always_inline bool is_behind_call(__u64 address)
+{
+	__u8 bytes[8] = {};
+
+	if (bpf_probe_read_user(bytes, sizeof(bytes), (void *)(address - sizeof(bytes))))
+		return false;
+	return bytes[3] == OPCODE_CALL || /* of 5 bytes; those below are indirect: 2, 3, 6, 7 */
+	       (bytes[6] == OPCODE_INDIRECT && (bytes[7] & 0x38) == INDIRECT_CALL) ||
+	       (bytes[5] == OPCODE_INDIRECT && (bytes[6] & 0x38) == INDIRECT_CALL) ||
+	       (bytes[2] == OPCODE_INDIRECT && (bytes[3] & 0x38) == INDIRECT_CALL) ||
+	       (bytes[1] == OPCODE_INDIRECT && (bytes[2] & 0x38) == INDIRECT_CALL);
+}
+
 /* A thread that has run into a probe is behind its int3 and has not executed what the probe stands on.
  * Afterwards it is there, too, if that was a push of one byte; then it is not a return address that
  * is on top of the stack. Interrupts come in the midst of it, since the kernel has let none in. */
@@ -354,7 +368,8 @@ static __always_inline bool is_at_probe(struct scratch *scratch)
 	if (!is_in_layer || bpf_probe_read_user(&byte, sizeof(byte), (void *)address) ||
 	    byte != OPCODE_INT3)
 		return false;
-	return read_word(scratch->walk.rsp, &word) && find_place(scratch, word - 1);
+	return read_word(scratch->walk.rsp, &word) && is_behind_call(word) &&
+	       find_place(scratch, word - 1);
 }
 
 /* Walks from scratch->leaf, where there is one. Sets all of scratch->walk; the frames are in the

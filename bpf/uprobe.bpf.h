@@ -16,6 +16,9 @@ enum {
 	TRAMPOLINE_BYTES = 0x11,
 	TRAMPOLINE_AFTER_CALL = 0xd,
 	OPCODE_INT3 = 0xcc,
+	OPCODE_CALL = 0xe8,
+	OPCODE_INDIRECT = 0xff, /* what it does is in the byte after it */
+	INDIRECT_CALL = 2 << 3,
 };
 
 /* Start of the page; 0: the process has none. */

@@ -13,6 +13,12 @@
 #include "reader/util/own.h"
 
 #define LOOK_NS NS_PER_S
+/* New code is looked through once its unwind tables are published: that takes its time, and walks
+ * need those. While a large program begins it takes 20 ms at a time, and waits until nothing more
+ * was mapped for a while. */
+#define CODE_BYTES_LARGE (UINT64_C(8) << 20)
+#define SOON_NS (2 * NS_PER_MS)
+#define QUIET_NS (200 * NS_PER_MS)
 /* Looks come so long before a full second since the recording began: a checkpoint that ends there
  * holds what was counted until then. */
 #define LOOK_LEAD_NS (20 * NS_PER_MS)
@@ -50,6 +56,7 @@ struct bpf_heap {
 	uint64_t start_ns;
 	uint64_t look_ns, next_look_ns; /* of the last look, and when the next is due */
 	const char *last_missing;	/* what layers had to say before */
+	uint64_t due_ns;		/* when probes are to be placed; 0: they are */
 	bool was_counted;		/* functions that allocate have been probed */
 	bool has_begun;			/* there was an exec */
 	bool is_open, is_stopped, told_missing, told_end;
@@ -162,15 +169,26 @@ static void tell_update(struct bpf_heap *heap)
 		add_step(heap, clock_now_ns(), str_text(&text));
 }
 
+static void place_probes(struct bpf_heap *heap)
+{
+	heap->due_ns = 0;
+	if (heap->is_stopped || heap->pace.mode == HEAP_MODE_OFF ||
+	    heap_layers_update(&heap->layers))
+		return;
+	heap->was_counted |= heap_layers_give_blocks(&heap->layers);
+	tell_update(heap);
+}
+
 static void probe_new(struct bpf_heap *heap)
 {
 	if (heap->is_stopped || heap->pace.mode == HEAP_MODE_OFF ||
 	    !heap_layers_read_code(&heap->layers))
 		return;
-	if (heap_layers_update(&heap->layers))
-		return;
-	heap->was_counted |= heap_layers_give_blocks(&heap->layers);
-	tell_update(heap);
+	if (!heap->is_open)
+		place_probes(heap);
+	else
+		heap->due_ns = clock_now_ns() +
+			       (heap->layers.code_bytes > CODE_BYTES_LARGE ? QUIET_NS : SOON_NS);
 }
 
 void bpf_heap_update(struct bpf_heap *heap)
@@ -466,9 +484,9 @@ static void end_threads(struct bpf_heap *heap)
 		*vec_add(&heap->ended) = heap->rows.items[i].tid;
 }
 
-static void begin_anew(struct bpf_heap *heap, source_sink sink, void *context)
+static void end_program(struct bpf_heap *heap, source_sink sink, void *context)
 {
-	uint64_t exec_count = __atomic_load_n(&heap->control->exec_count, __ATOMIC_ACQUIRE), now;
+	uint64_t now;
 
 	heap_layers_drop(&heap->layers);
 	/* No program runs any more: what it told is in the ring. */
@@ -479,6 +497,15 @@ static void begin_anew(struct bpf_heap *heap, source_sink sink, void *context)
 	read_sites(heap, now, false, sink, context);
 	heap_books_exec(&heap->books, now, sink, context);
 	bpf_clear_heap_blocks(heap->loaded);
+}
+
+static void begin_anew(struct bpf_heap *heap, source_sink sink, void *context)
+{
+	uint64_t exec_count = __atomic_load_n(&heap->control->exec_count, __ATOMIC_ACQUIRE);
+
+	/* Of rsprof's own child nothing was counted; the walks of the new program wait. */
+	if (!is_foreign(heap))
+		end_program(heap, sink, context);
 	heap->exec_count = exec_count;
 	heap->has_begun = true;
 	probe_new(heap);
@@ -493,6 +520,8 @@ void bpf_heap_look(struct bpf_heap *heap, bool is_last, source_sink sink, void *
 	if (is_replaced(heap))
 		begin_anew(heap, sink, context);
 	now = clock_now_ns();
+	if (heap->due_ns && now >= heap->due_ns)
+		place_probes(heap);
 	if (!is_last && now < heap->next_look_ns)
 		return;
 	read_threads(heap);

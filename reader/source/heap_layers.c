@@ -79,6 +79,7 @@ bool heap_layers_read_code(struct heap_layers *layers)
 {
 	OWN(target_mappings_done) target_mappings mappings = {0};
 	size_t before = layers->code.count, count = 0;
+	uint64_t bytes = 0;
 	bool has_changed = false;
 
 	if (target_list_mappings(layers->target, &mappings) < 0 || !mappings.count)
@@ -97,8 +98,10 @@ bool heap_layers_read_code(struct heap_layers *layers)
 		has_changed |=
 			count >= before || memcmp(&layers->code.items[count], &code, sizeof(code));
 		layers->code.items[count++] = code;
+		bytes += mapping->end - mapping->start;
 	}
 	layers->code.count = count;
+	layers->code_bytes = bytes;
 	return has_changed || count != before;
 }
 

@@ -39,6 +39,7 @@ struct heap_layers {
 	struct arena arena;
 	VEC(struct heap_layer) list;
 	VEC(struct heap_code) code;
+	uint64_t code_bytes; /* of these mappings */
 	const char *missing; /* where nothing was found: what was looked for */
 	struct str joined;   /* what the last update probed, "; " in between */
 	struct str left;     /* and what is no longer mapped */

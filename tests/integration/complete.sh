@@ -123,7 +123,7 @@ jit() {
 		skip "${source}_jit_used_frame_pointers" "the program writes x86-64 code"
 		return
 	fi
-	profile_run "${source}_jit" --cpu-freq 999 --source "$source" -- "$TARGETS/jit" frames 0.5 now
+	profile_run "${source}_jit" --cpu-freq 999 --source "$source" -- "$TARGETS/jit" frames 1.5 now
 	top "$db" --by function
 	figure "${source}_jit" "$(status_share used_frame_pointers) % to the root by frame pointers"
 	check_between "${source}_jit_used_frame_pointers" "$(status_share used_frame_pointers)" 97 100
@@ -132,7 +132,7 @@ jit() {
 	check_between "${source}_jit_caller" "$(of_function incl_pct call_jit)" 97 100
 	check_between "${source}_jit_main" "$(of_function incl_pct main)" 97 100
 
-	profile_run "${source}_jit_bare" --cpu-freq 999 --source "$source" -- "$TARGETS/jit" bare 0.5 now
+	profile_run "${source}_jit_bare" --cpu-freq 999 --source "$source" -- "$TARGETS/jit" bare 1.5 now
 	top "$db" --by function
 	figure "${source}_jit_bare" "$(status_share no_table) % stop, flagged"
 	check_between "${source}_jit_bare_stops" \
