@@ -126,19 +126,19 @@ jit() {
 	profile_run "${source}_jit" --cpu-freq 999 --source "$source" -- "$TARGETS/jit" frames 1.5 now
 	top "$db" --by function
 	figure "${source}_jit" "$(status_share used_frame_pointers) % to the root by frame pointers"
-	check_between "${source}_jit_used_frame_pointers" "$(status_share used_frame_pointers)" 97 100
-	check_between "${source}_jit_is_not_called_complete" "$(of .complete_stacks_pct)" 0 3
+	check_between "${source}_jit_used_frame_pointers" "$(status_share used_frame_pointers)" 95 100
+	check_between "${source}_jit_is_not_called_complete" "$(of .complete_stacks_pct)" 0 5
 	# And back to the tables.
-	check_between "${source}_jit_caller" "$(of_function incl_pct call_jit)" 97 100
-	check_between "${source}_jit_main" "$(of_function incl_pct main)" 97 100
+	check_between "${source}_jit_caller" "$(of_function incl_pct call_jit)" 95 100
+	check_between "${source}_jit_main" "$(of_function incl_pct main)" 95 100
 
 	profile_run "${source}_jit_bare" --cpu-freq 999 --source "$source" -- "$TARGETS/jit" bare 1.5 now
 	top "$db" --by function
 	figure "${source}_jit_bare" "$(status_share no_table) % stop, flagged"
 	check_between "${source}_jit_bare_stops" \
-		"$(of '100 * (.stack_status.complete + .stack_status.used_frame_pointers) / .total_samples')" 0 3
-	check_between "${source}_jit_bare_has_no_table" "$(status_share no_table)" 97 100
-	check_between "${source}_jit_bare_invents_no_caller" "$(of_function incl_pct main)" 0 3
+		"$(of '100 * (.stack_status.complete + .stack_status.used_frame_pointers) / .total_samples')" 0 5
+	check_between "${source}_jit_bare_has_no_table" "$(status_share no_table)" 95 100
+	check_between "${source}_jit_bare_invents_no_caller" "$(of_function incl_pct main)" 0 5
 }
 
 # Conditions on f.vaddr for the code of FUNCTION whose frame is known by r10.
