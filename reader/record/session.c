@@ -283,11 +283,13 @@ static void *run_pump(void *argument)
 	raise_priority();
 	/* acquire pairs with the release in session_finish; the wake_fd does the waking. */
 	while (!atomic_load_explicit(&session->stop, memory_order_acquire)) {
-		if (!pump_round(session->pump, session->wake_fd)) {
+		bool is_over = !pump_round(session->pump, session->wake_fd);
+
+		publish_progress(session);
+		if (is_over) {
 			signal_fd(session->end_fd);
 			break;
 		}
-		publish_progress(session);
 	}
 	pump_end(session->pump);
 	session->source->ops->stop(session->source);
