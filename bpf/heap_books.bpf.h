@@ -48,25 +48,7 @@ static __always_inline void leave_room(struct heap_room *room)
 
 static __always_inline void leaf_of_call(struct scratch *scratch, const struct pt_regs *from)
 {
-	__u64 *to = scratch->leaf.general;
-
-	scratch->leaf.rip = from->rip;
-	to[EH_REGISTER_RAX] = from->rax;
-	to[EH_REGISTER_RDX] = from->rdx;
-	to[EH_REGISTER_RCX] = from->rcx;
-	to[EH_REGISTER_RBX] = from->rbx;
-	to[EH_REGISTER_RSI] = from->rsi;
-	to[EH_REGISTER_RDI] = from->rdi;
-	to[EH_REGISTER_RBP] = from->rbp;
-	to[EH_REGISTER_RSP] = from->rsp;
-	to[EH_REGISTER_R8] = from->r8;
-	to[EH_REGISTER_R8 + 1] = from->r9;
-	to[EH_REGISTER_R10] = from->r10;
-	to[EH_REGISTER_R10 + 1] = from->r11;
-	to[EH_REGISTER_R15 - 3] = from->r12;
-	to[EH_REGISTER_R15 - 2] = from->r13;
-	to[EH_REGISTER_R15 - 1] = from->r14;
-	to[EH_REGISTER_R15] = from->r15;
+	TAKE_LEAF(scratch, *from);
 	asm volatile("" ::: "memory");
 }
 

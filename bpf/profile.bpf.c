@@ -72,25 +72,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 static __always_inline void leaf_of_sample(struct scratch *scratch,
 					   const struct bpf_perf_event_data *sample)
 {
-	__u64 *to = scratch->leaf.general;
-
-	scratch->leaf.rip = sample->regs.rip;
-	to[EH_REGISTER_RAX] = sample->regs.rax;
-	to[EH_REGISTER_RDX] = sample->regs.rdx;
-	to[EH_REGISTER_RCX] = sample->regs.rcx;
-	to[EH_REGISTER_RBX] = sample->regs.rbx;
-	to[EH_REGISTER_RSI] = sample->regs.rsi;
-	to[EH_REGISTER_RDI] = sample->regs.rdi;
-	to[EH_REGISTER_RBP] = sample->regs.rbp;
-	to[EH_REGISTER_RSP] = sample->regs.rsp;
-	to[EH_REGISTER_R8] = sample->regs.r8;
-	to[EH_REGISTER_R8 + 1] = sample->regs.r9;
-	to[EH_REGISTER_R10] = sample->regs.r10;
-	to[EH_REGISTER_R10 + 1] = sample->regs.r11;
-	to[EH_REGISTER_R15 - 3] = sample->regs.r12;
-	to[EH_REGISTER_R15 - 2] = sample->regs.r13;
-	to[EH_REGISTER_R15 - 1] = sample->regs.r14;
-	to[EH_REGISTER_R15] = sample->regs.r15;
+	TAKE_LEAF(scratch, sample->regs);
 	/* Keeps the compiler from merging these reads with those of a task's registers, whose
 	 * pointer is of another kind to the verifier. */
 	asm volatile("" ::: "memory");

@@ -352,9 +352,10 @@ static __always_inline bool is_behind_call(__u64 address)
 	       (bytes[1] == OPCODE_INDIRECT && (bytes[2] & 0x38) == INDIRECT_CALL);
 }
 
-/* A thread that has run into a probe is behind its int3 and has not executed what the probe stands on.
- * Afterwards it is there, too, if that was a push of one byte; then it is not a return address that
- * is on top of the stack. Interrupts come in the midst of it, since the kernel has let none in. */
+/* A thread that has run into a probe is behind its int3 and has not executed what the probe stands
+ * on. Afterwards it is there, too, if that was a push of one byte; then it is not a return address
+ * that is on top of the stack. Interrupts come in the midst of it, since the kernel has let none
+ * in. */
 static __always_inline bool is_at_probe(struct scratch *scratch)
 {
 	__u64 address = scratch->walk.rip - 1, word = 0;
@@ -418,6 +419,29 @@ static __always_inline void unwind(struct scratch *scratch, __u8 flags, bool is_
 		walk->needs_reader = false;
 	walk->hash = mix(walk->hash, walk->end | (__u64)walk->flags << 8);
 }
+
+/* The registers of a program's context, a struct pt_regs of the public headers. No function: a
+ * pointer into a context may not be passed on. */
+#define TAKE_LEAF(scratch, registers)                                                              \
+	do {                                                                                       \
+		(scratch)->leaf.rip = (registers).rip;                                             \
+		(scratch)->leaf.general[EH_REGISTER_RAX] = (registers).rax;                        \
+		(scratch)->leaf.general[EH_REGISTER_RDX] = (registers).rdx;                        \
+		(scratch)->leaf.general[EH_REGISTER_RCX] = (registers).rcx;                        \
+		(scratch)->leaf.general[EH_REGISTER_RBX] = (registers).rbx;                        \
+		(scratch)->leaf.general[EH_REGISTER_RSI] = (registers).rsi;                        \
+		(scratch)->leaf.general[EH_REGISTER_RDI] = (registers).rdi;                        \
+		(scratch)->leaf.general[EH_REGISTER_RBP] = (registers).rbp;                        \
+		(scratch)->leaf.general[EH_REGISTER_RSP] = (registers).rsp;                        \
+		(scratch)->leaf.general[EH_REGISTER_R8] = (registers).r8;                          \
+		(scratch)->leaf.general[EH_REGISTER_R8 + 1] = (registers).r9;                      \
+		(scratch)->leaf.general[EH_REGISTER_R10] = (registers).r10;                        \
+		(scratch)->leaf.general[EH_REGISTER_R10 + 1] = (registers).r11;                    \
+		(scratch)->leaf.general[EH_REGISTER_R15 - 3] = (registers).r12;                    \
+		(scratch)->leaf.general[EH_REGISTER_R15 - 2] = (registers).r13;                    \
+		(scratch)->leaf.general[EH_REGISTER_R15 - 1] = (registers).r14;                    \
+		(scratch)->leaf.general[EH_REGISTER_R15] = (registers).r15;                        \
+	} while (0)
 
 /* The registers that the thread brought into the kernel. */
 static __always_inline void leaf_of_task(struct scratch *scratch, struct task_struct *task)

@@ -23,8 +23,8 @@
 #include "reader/util/vec.h"
 
 enum {
-	/* Of the pump's thread, which works for well under a thousandth of the time, and of
-	   opening. */
+	/* Of the pump's thread, which works for well under a thousandth of the time, of opening and
+	 * of ending. */
 	PUMP_NICE = -20,
 };
 

@@ -10,9 +10,6 @@
 #include "reader/util/own.h"
 
 enum {
-	/* enum bpf_attach_type, since Linux 6.6 and 6.13. */
-	ATTACH_UPROBE_MULTI = 48,
-	ATTACH_UPROBE_SESSION = 57,
 	UPROBE_MULTI_RETURN = 1,
 };
 

@@ -4,6 +4,12 @@
 
 #include "reader/source/heap_probes.h"
 
+enum {
+	/* enum bpf_attach_type, since Linux 6.6 and 6.13. */
+	ATTACH_UPROBE_MULTI = 48,
+	ATTACH_UPROBE_SESSION = 57,
+};
+
 struct bpf_program;
 
 /* Asked of the kernel each time, which takes no millisecond. */

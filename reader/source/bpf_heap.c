@@ -64,18 +64,6 @@ struct bpf_heap {
 
 /* ---- modes */
 
-static const char *mode_text(enum heap_mode mode)
-{
-	static const char *const texts[HEAP_MODES] = {
-		[HEAP_MODE_OFF] = "off",
-		[HEAP_MODE_EXACT] = "bpf, exact",
-		[HEAP_MODE_SAMPLED] = "bpf, sampled",
-		[HEAP_MODE_ALLOCS] = "bpf, allocations only",
-	};
-
-	return texts[mode];
-}
-
 /* Of a child that is to exec nothing is looked at before. */
 static bool is_foreign(const struct bpf_heap *heap)
 {
@@ -87,12 +75,21 @@ enum heap_mode bpf_heap_mode(const struct bpf_heap *heap)
 	return heap && (heap->was_counted || is_foreign(heap)) ? heap->pace.mode : HEAP_MODE_OFF;
 }
 
+static const char *mode_text(struct bpf_heap *heap)
+{
+	enum heap_mode mode = bpf_heap_mode(heap);
+
+	if (mode == HEAP_MODE_OFF)
+		return heap_mode_names[mode];
+	return arena_printf(&heap->arena, "%s, %s", source_bpf.name, heap_mode_names[mode]);
+}
+
 static void add_step(struct bpf_heap *heap, uint64_t time_ns, const char *reason)
 {
 	*vec_add(&heap->steps) = (struct delta_step){
 		.time_ns = time_ns,
 		.signal = "heap",
-		.mode = mode_text(bpf_heap_mode(heap)),
+		.mode = mode_text(heap),
 		.reason = arena_strdup(&heap->arena, reason),
 	};
 }
@@ -347,12 +344,15 @@ void bpf_heap_start(struct bpf_heap *heap, uint64_t now_ns)
 
 int bpf_heap_wait_ms(const struct bpf_heap *heap, int timeout_ms)
 {
-	uint64_t now = clock_now_ns(), rest_ms = 0;
+	uint64_t now = clock_now_ns(), rest_ms = 0, next_ns;
 
 	if (!heap || !heap->next_look_ns || heap->told_end)
 		return timeout_ms;
-	if (heap->next_look_ns > now)
-		rest_ms = (heap->next_look_ns - now + NS_PER_MS - 1) / NS_PER_MS;
+	next_ns = heap->next_look_ns;
+	if (heap->due_ns && heap->due_ns < next_ns)
+		next_ns = heap->due_ns;
+	if (next_ns > now)
+		rest_ms = (next_ns - now + NS_PER_MS - 1) / NS_PER_MS;
 	return timeout_ms < 0 || rest_ms < (uint64_t)timeout_ms ? (int)rest_ms : timeout_ms;
 }
 

@@ -6,13 +6,11 @@
 #include <linux/bpf.h>
 #include <stdlib.h>
 
+#include "reader/source/bpf_features.h"
 #include "reader/source/heap_calibrate_child.h"
 #include "reader/util/own.h"
 
 enum {
-	/* enum bpf_attach_type, since Linux 6.6 and 6.13. */
-	ATTACH_UPROBE_MULTI = 48,
-	ATTACH_UPROBE_SESSION = 57,
 	ROUNDS = 15,
 	/* Calls between two looks at the clock, which cost as much as one of them. */
 	CALLS = 64,

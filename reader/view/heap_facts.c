@@ -124,15 +124,9 @@ enum heap_mode heap_facts_first_mode(const struct snapshot *snapshot)
 
 enum heap_mode heap_facts_step_mode(const struct snapshot_step *step, enum heap_mode before)
 {
-	const char *words = strstr(step->mode, MODE_BREAK);
-	enum heap_mode mode = heap_mode_by_name(words ? words + strlen(MODE_BREAK) : step->mode);
+	enum heap_mode mode = heap_mode_by_step(step->mode);
 
 	return mode < HEAP_MODES ? mode : before;
-}
-
-static bool sees_frees(enum heap_mode mode)
-{
-	return mode == HEAP_MODE_EXACT || mode == HEAP_MODE_SAMPLED;
 }
 
 static void follow_steps(const struct snapshot *snapshot, struct heap_view *view)
@@ -151,7 +145,7 @@ static void follow_steps(const struct snapshot *snapshot, struct heap_view *view
 			at_begin = view->mode;
 		else if (view->mode == HEAP_MODE_SAMPLED || view->mode == HEAP_MODE_ALLOCS)
 			view->is_estimate = true;
-		if (sees_frees(view->mode))
+		if (heap_mode_sees_frees(view->mode))
 			view->frees_until_ns = UINT64_MAX;
 		else if (view->frees_until_ns == UINT64_MAX)
 			view->frees_until_ns = step->time_ns;

@@ -98,14 +98,15 @@ cut() {
 	local name=$1 depth=$2 frames=$3
 
 	profile_run "$name" --cpu-freq 999 --source "$source" --frames "$frames" -- \
-		"$TARGETS/recursion" "$depth" 0.5 now
+		"$TARGETS/recursion" "$depth" 1.5 now
 	top "$db" --by function
 	figure "$name" "$(status_share truncated) % truncated, $(depth_of_hottest) frames"
-	check_between "${name}_truncated" "$(status_share truncated)" 97 100
-	check_between "${name}_not_complete" "$(of .complete_stacks_pct)" 0 3
+	# Its start is sampled, too: on a busy machine its milliseconds are many.
+	check_between "${name}_truncated" "$(status_share truncated)" 94 100
+	check_between "${name}_not_complete" "$(of .complete_stacks_pct)" 0 6
 	check_equal "${name}_frames" "$(depth_of_hottest)" "$frames"
-	check_between "${name}_keeps_the_innermost" "$(of_function cpu_pct bottom_burn)" 97 100
-	check_between "${name}_loses_main" "$(of_function incl_pct main)" 0 3
+	check_between "${name}_keeps_the_innermost" "$(of_function cpu_pct bottom_burn)" 94 100
+	check_between "${name}_loses_main" "$(of_function incl_pct main)" 0 6
 }
 
 recursion() {

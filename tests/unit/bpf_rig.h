@@ -402,6 +402,26 @@ static inline struct rig *rig_on(const struct child *child, struct rig *rig)
 	return rig;
 }
 
+/* A child that has told that it is done is sampled on until it waits for its next byte. */
+static inline void rig_let_sleep(const struct child *child)
+{
+	char path[32], line[64] = {0};
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", child->pid);
+	for (int i = 0; i < 1000; i++) {
+		FILE *file = fopen(path, "re");
+		const char *state;
+
+		if (!file)
+			return;
+		state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+		fclose(file);
+		if (!state || strncmp(state, ") S", 3) == 0)
+			return;
+		usleep(1000);
+	}
+}
+
 /* Lets the child do its work; records are read meanwhile. */
 static inline void rig_let_work(struct rig *rig, const struct child *child)
 {
@@ -411,6 +431,7 @@ static inline void rig_let_work(struct rig *rig, const struct child *child)
 	while (poll(&fd, 1, 20) == 0)
 		rig_drain(rig);
 	child_hear(child);
+	rig_let_sleep(child);
 	rig_drain(rig);
 }
 
