@@ -229,13 +229,20 @@ steps_down() {
 }
 often 3 steps_down rate_to_off off
 
-# What exact and sampled counting cost here is in the reason: between the two, it samples.
-to_sampled() {
-	local between
+# said_costs DB: of counting each block, and of sampling, in %.
+said_costs() {
+	[ -f "$1" ] || return
+	sql "$1" "SELECT reason FROM steps WHERE signal = 'heap' AND timestamp_ms > 0" |
+		sed -n 's/.*cost \([0-9]*\)[0-9.]* % of.*would cost \([0-9]*\)[0-9.]* %.*/\1 \2/p' | head -n 1
+}
 
-	between=$(sql "$dir/rate_to_off.db" "SELECT reason FROM steps WHERE signal = 'heap' AND timestamp_ms > 0" |
-		sed -n 's/.*cost \([0-9]*\)[0-9.]* % of.*would cost \([0-9]*\)[0-9.]* %.*/\1 \2/p' |
-		awk '{ printf "%d", ($1 + $2) / 2 }')
+# What exact and sampled counting cost here is in the reason of the last recording that stepped down
+# below sampling: between the two, it samples. What else runs changes both.
+to_sampled() {
+	local between last=$dir/rate_to_off.db
+
+	[ -n "$(said_costs "$dir/rate_to_sampled.db")" ] && last=$dir/rate_to_sampled.db
+	between=$(said_costs "$last" | awk '{ printf "%d", ($1 + $2) / 2 }')
 	steps_down rate_to_sampled "sampled allocations-only" --max-overhead "${between:-30}" --heap-sample 4KiB
 }
 often 3 to_sampled
