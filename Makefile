@@ -35,9 +35,17 @@ FLAGS_tsan = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
 	-Wwrite-strings -Wno-unused-parameter $(if $(CI),-Werror)
-ALL_CPPFLAGS = -I. -I$(OBJ)/gen -D_GNU_SOURCE -DRSPROF_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CPPFLAGS = -I. -Iinclude -I$(OBJ)/gen -D_GNU_SOURCE -DRSPROF_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(FLAGS_$(MODE)) $(WARNINGS) -fno-strict-aliasing -fPIE -pthread $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+
+# What runs inside other people's processes: the same in all modes, since sanitizers have no business there.
+AGENT_FLAGS = -std=gnu11 $(if $(filter dbg,$(MODE)),-O1,-O2) -g $(WARNINGS) -fno-strict-aliasing -fPIC -fvisibility=hidden \
+	-ftls-model=initial-exec -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
+	-fno-omit-frame-pointer -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE -fcf-protection=none
+AGENT_CPPFLAGS = -I. -Iinclude -D_GNU_SOURCE -DRSPROF_VERSION='"$(VERSION)"'
+AGENT_LDFLAGS = -shared -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs,-z,nodelete -Wl,-soname,librsprof_agent.so \
+	-Wl,--version-script=agent/exports.map -Wl,--no-undefined
 
 # For the kernel: no C library; but the kernel's public headers, which Debian keeps by machine.
 BPF_FLAGS := -O2 -g -target bpf -ffreestanding -I. -idirafter /usr/include/$(shell $(CC) -print-multiarch) \
@@ -51,6 +59,8 @@ LIBS = $(if $(filter 0,$(STATIC)),$(LIBRARIES),-Wl,-Bstatic $(LIBRARIES) -Wl,-Bd
 
 READER_SOURCES = $(filter-out reader/main.c,$(wildcard reader/*.c reader/*/*.c)) $(wildcard shm/*.c)
 READER_OBJECTS = $(READER_SOURCES:%.c=$(OBJ)/%.o)
+AGENT_SOURCES = $(wildcard agent/*.c) $(wildcard shm/*.c)
+AGENT_OBJECTS = $(AGENT_SOURCES:%.c=$(OBJ)/agent/%.o)
 BPF_OBJECTS = $(patsubst %.c,$(OBJ)/%.o,$(wildcard bpf/*.bpf.c))
 GENERATED = $(patsubst %.sql,$(OBJ)/gen/%.inc,$(wildcard reader/*/*.sql)) \
 	$(BPF_OBJECTS:$(OBJ)/%.bpf.o=$(OBJ)/gen/%.skel.h)
@@ -65,7 +75,7 @@ TARGETS_OUT = $(OUT)/targets
 TARGETS =
 
 .PHONY: all
-all: $(OUT)/rsprof ## build/rsprof (the default)
+all: $(OUT)/rsprof $(OUT)/librsprof_agent.so $(OUT)/librsprof.a ## the program and the agent (the default)
 
 -include tests/targets/targets.mk
 
@@ -90,6 +100,25 @@ $(OBJ)/reader.a: $(READER_OBJECTS) $(OBJ)/sources
 	$(call say,AR,$@)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $(READER_OBJECTS)
+
+$(OBJ)/agent/%.o: %.c $(OBJ)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(AGENT_CPPFLAGS) $(AGENT_FLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/librsprof_agent.so: $(AGENT_OBJECTS) agent/exports.map $(OBJ)/sources
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(AGENT_FLAGS) $(AGENT_LDFLAGS) -o $@ $(AGENT_OBJECTS)
+
+# One object: who needs a part of it gets the hooks, too, and none of its names but those for programs.
+$(OUT)/librsprof.a: $(AGENT_OBJECTS) $(OBJ)/sources
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)rm -f $@
+	$(Q)$(CC) -r -nostdlib -o $(OBJ)/agent/librsprof.o $(AGENT_OBJECTS)
+	$(Q)objcopy --localize-hidden $(OBJ)/agent/librsprof.o
+	$(Q)ar rcs $@ $(OBJ)/agent/librsprof.o
 
 $(OBJ)/%.o: %.c $(OBJ)/flags | $(GENERATED)
 	$(call say,CC,$<)
@@ -116,8 +145,8 @@ $(OBJ)/gen/%.skel.h: $(OBJ)/%.bpf.o
 
 # Written only when they change: what depends on them is then built anew.
 $(OBJ)/flags: export STAMP = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) \
-	$(BPF_CC) $(BPF_FLAGS)
-$(OBJ)/sources: export STAMP = $(READER_OBJECTS)
+	$(BPF_CC) $(BPF_FLAGS) $(AGENT_CPPFLAGS) $(AGENT_FLAGS) $(AGENT_LDFLAGS)
+$(OBJ)/sources: export STAMP = $(READER_OBJECTS) $(AGENT_OBJECTS)
 $(OBJ)/flags $(OBJ)/sources: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" >$@
@@ -147,6 +176,10 @@ $(OUT)/share/rsprof.fish: $(OUT)/rsprof
 $(UNIT_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+# Those of the agent's unwinder are linked with it, but for what begins by itself or stands before libc.
+AGENT_PARTS = $(patsubst %.c,$(OBJ)/agent/%.o,$(wildcard agent/unwind*.c) agent/site.c $(wildcard agent/sys.c) $(wildcard shm/*.c))
+$(filter $(OBJ)/tests/unit/test_agent_unwind% $(OBJ)/tests/unit/test_agent_site,$(UNIT_PROGRAMS)): $(AGENT_PARTS)
 
 $(BENCH_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/flags
 	$(call say,LINK,$@)
@@ -180,17 +213,26 @@ deps: ## checks the packages that building and testing needs, installs the missi
 	$(Q).ci/deps
 
 .PHONY: demo
-demo: deps ## builds, profiles a bundled program and shows where it spends its time
-	$(Q)$(MAKE) --no-print-directory $(jobs) MODE=$(MODE) $(OUT)/rsprof $(TARGETS_OUT)/burn
-	$(Q)rm -f build/demo.db build/demo.db-wal build/demo.db-shm
+demo: deps ## builds, profiles bundled programs and shows where they spend time and memory
+	$(Q)$(MAKE) --no-print-directory $(jobs) MODE=$(MODE) $(OUT)/rsprof $(OUT)/librsprof_agent.so \
+		$(TARGETS_OUT)/burn $(TARGETS_OUT)/heapload
+	$(Q)rm -f $(foreach name,demo demo_heap,build/$(name).db build/$(name).db-wal build/$(name).db-shm)
 	$(call say,RECORD,build/demo.db: 5 seconds of $(TARGETS_OUT)/burn)
 	$(Q)$(OUT)/rsprof run -q -d 5s -o build/demo.db -- $(TARGETS_OUT)/burn 6
 	@printf '\n$$ %s\n' '$(OUT)/rsprof top cpu build/demo.db'
 	$(Q)$(OUT)/rsprof top cpu build/demo.db
+	@echo
+	$(call say,RECORD,build/demo_heap.db: 10 million allocations of $(TARGETS_OUT)/heapload)
+	$(Q)$(OUT)/rsprof run -q -o build/demo_heap.db -- $(TARGETS_OUT)/heapload 50000 1000 10000000 now \
+		>build/demo_heap.log 2>&1 || { cat build/demo_heap.log; exit 1; }
+	@printf '$$ %s\n' '$(OUT)/rsprof top heap --sort total_allocs -n 3 build/demo_heap.db'
+	$(Q)$(OUT)/rsprof top heap --sort total_allocs -n 3 build/demo_heap.db
 	@printf '\n%s\n  %s\n' 'Next, a process of yours:' \
 		"$(OUT)/rsprof -p PID -q -d 10s -o my.db && $(OUT)/rsprof top cpu my.db"
 
 bindir = $(DESTDIR)$(PREFIX)/bin
+libdir = $(DESTDIR)$(PREFIX)/lib
+includedir = $(DESTDIR)$(PREFIX)/include
 mandir = $(DESTDIR)$(PREFIX)/share/man/man1
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -199,6 +241,9 @@ fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 .PHONY: install
 install: all $(DOCUMENTS) ## program, man page, completions below PREFIX (/usr/local); DESTDIR= for packages
 	$(Q)install -D -m 755 $(OUT)/rsprof '$(bindir)/rsprof'
+	$(Q)install -D -m 755 $(OUT)/librsprof_agent.so '$(libdir)/librsprof_agent.so'
+	$(Q)install -D -m 644 $(OUT)/librsprof.a '$(libdir)/librsprof.a'
+	$(Q)install -D -m 644 include/rsprof/rsprof.h '$(includedir)/rsprof/rsprof.h'
 	$(Q)install -D -m 644 $(OUT)/share/rsprof.1 '$(mandir)/rsprof.1'
 	$(Q)install -D -m 644 $(OUT)/share/rsprof.bash '$(bashdir)/rsprof'
 	$(Q)install -D -m 644 $(OUT)/share/_rsprof '$(zshdir)/_rsprof'
@@ -206,17 +251,17 @@ install: all $(DOCUMENTS) ## program, man page, completions below PREFIX (/usr/l
 
 .PHONY: uninstall
 uninstall: ## removes what install put there
-	$(Q)rm -f '$(bindir)/rsprof' '$(mandir)/rsprof.1' '$(bashdir)/rsprof' '$(zshdir)/_rsprof' \
+	$(Q)rm -f '$(libdir)/librsprof_agent.so' '$(libdir)/librsprof.a' '$(includedir)/rsprof/rsprof.h' '$(bindir)/rsprof' '$(mandir)/rsprof.1' '$(bashdir)/rsprof' '$(zshdir)/_rsprof' \
 		'$(fishdir)/rsprof.fish'
 
 .PHONY: format
 format: ## clang-format over all C
-	$(Q)clang-format -i $(wildcard include/*/*.h shm/*.[ch] bpf/*.[ch] reader/*.[ch] reader/*/*.[ch] \
+	$(Q)clang-format -i $(wildcard include/*/*.h shm/*.[ch] agent/*.[ch] bpf/*.[ch] reader/*.[ch] reader/*/*.[ch] \
 		tests/lib/*.[ch] tests/unit/*.c)
 
 .PHONY: clean
 clean: ## removes build/
 	$(Q)rm -rf build
 
--include $(READER_OBJECTS:.o=.d) $(OBJ)/reader/main.d $(KIT_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) \
+-include $(AGENT_OBJECTS:.o=.d) $(READER_OBJECTS:.o=.d) $(OBJ)/reader/main.d $(KIT_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) \
 	$(BPF_OBJECTS:.o=.d) $(BENCH_PROGRAMS:=.d)

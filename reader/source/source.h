@@ -24,14 +24,14 @@ struct source_config {
 	bool start_on_exec;	     /* the target is a child of ours that has not exec'ed yet */
 	const struct event_kind *events[SOURCE_EVENTS_MAX];
 	size_t event_count;
-	uint32_t frequency;    /* Hz, for events that are sampled by time or period */
-	uint32_t frames_max;   /* --frames */
-	uint32_t stack_bytes;        /* --stack-copy; 0: stacks along frame pointers */
-	uint64_t buffer_bytes; /* --buffer, all rings together */
-	uint64_t unwind_bytes;	     /* --unwind-memory, for tables in the kernel */
-	uint32_t overhead_max_pct;   /* --max-overhead */
-	/* --heap. HEAP_MODE_OFF: the heap is not counted; the source may count less than is asked for
-	 * and says so (next_step, notes). */
+	uint32_t frequency;	   /* Hz, for events that are sampled by time or period */
+	uint32_t frames_max;	   /* --frames */
+	uint32_t stack_bytes;	   /* --stack-copy; 0: stacks along frame pointers */
+	uint64_t buffer_bytes;	   /* --buffer, all rings together */
+	uint64_t unwind_bytes;	   /* --unwind-memory, for tables in the kernel */
+	uint32_t overhead_max_pct; /* --max-overhead */
+	/* --heap. HEAP_MODE_OFF: the heap is not counted; the source may count less than is asked
+	 * for and says so (next_step, notes). */
 	enum heap_mode heap;
 	bool heap_is_asked;	    /* by name: not what auto stands for */
 	bool heap_is_forced;	    /* never step down, whatever it costs */
@@ -39,12 +39,19 @@ struct source_config {
 	uint32_t heap_blocks_max;   /* --heap-blocks: that are tracked at a time */
 	uint32_t heap_stacks_max;   /* --heap-stacks: distinct ones that allocate */
 	const char *replay_path;
+	/* Of source_agent, which serves the heap. Who serves the other events beside it, by rings
+	 * of its own; NULL: the agent's timers, or nobody. */
+	const struct source_ops *beside;
+	int agent_fd; /* the memfd that a child was given to put its agent's memory in; -1: none */
+	/* Of a trace: how long the target may wait, at one event, for a reader that falls behind;
+	 * then, and always where it is 0, events are dropped and counted. */
+	uint32_t heap_wait_us;
 };
 
 /* Code that is mapped in the target, for sources that walk stacks themselves. */
 struct source_code {
-	uint64_t start, end; /* absolute */
-	uint64_t bias;	     /* absolute address - bias is the ELF address */
+	uint64_t start, end;		  /* absolute */
+	uint64_t bias;			  /* absolute address - bias is the ELF address */
 	const struct unwind_table *table; /* NULL: none; lives until the source is stopped */
 };
 
@@ -57,8 +64,9 @@ struct source_facts {
 	size_t note_count;
 	uint64_t buffer_bytes; /* what was really got */
 	uint32_t threads_opened;
-	uint32_t copy_bytes; /* how much of a stack it copies at most, for the pump to walk */
-	enum heap_mode heap; /* as it begins */
+	uint32_t copy_bytes;   /* how much of a stack it copies at most, for the pump to walk */
+	enum heap_mode heap;   /* as it begins */
+	const char *heap_name; /* who counts it: "agent"; NULL: name */
 	/* What serves the target's memory and where it is watched ("glibc malloc in libc.so.6: 10
 	 * functions"), or why the heap is not counted. NULL where it was not asked for. */
 	const char *heap_reason;
@@ -104,6 +112,7 @@ struct source {
 	const struct source_ops *ops;
 };
 
+extern const struct source_ops source_agent;
 extern const struct source_ops source_bpf;
 extern const struct source_ops source_perf;
 extern const struct source_ops source_replay;

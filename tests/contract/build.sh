@@ -3,7 +3,7 @@
 
 unset MAKEFLAGS MFLAGS MAKELEVEL CI MODE_FLAGS
 tree=$(folder)
-mkdir -p "$tree/reader/util" "$tree/reader/store" "$tree/tests/lib"
+mkdir -p "$tree/reader/util" "$tree/reader/store" "$tree/tests/lib" "$tree/agent"
 cp Makefile VERSION "$tree"
 printf 'SELECT "a\\b";\nSELECT 2;\n' >"$tree/reader/store/text.sql"
 cat >"$tree/reader/store/text.c" <<'END'
@@ -23,6 +23,8 @@ int main(void)
 	return 0;
 }
 END
+echo '__attribute__((visibility("default"))) int rsprof_word = 1;' >"$tree/agent/word.c"
+echo '{ global: rsprof_*; local: *; };' >"$tree/agent/exports.map"
 build() {
 	make -s -C "$tree" -j2 MODE=dbg STATIC=0 LIBRARIES= "$@" >"$tree/output" 2>&1
 }
@@ -58,7 +60,8 @@ check_equal embedded_file_rebuilds_its_user "$(built)" "text.o "
 check_contains embedded_file_is_new "$("$tree/build/dbg/rsprof")" "SELECT 3;"
 later
 build CFLAGS=-DX
-check_equal flags_rebuild_everything "$(built)" "main.o text.o "
+check_equal flags_rebuild_everything "$(built)" "librsprof.o main.o text.o word.o "
+check_contains agent_exports_what_it_should "$(nm -D "$tree/build/dbg/librsprof_agent.so")" rsprof_word
 later
 echo 9.9.9 >"$tree/VERSION"
 build CFLAGS=-DX

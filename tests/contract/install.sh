@@ -10,6 +10,9 @@ export MAKEFLAGS
 check make_install make -s MODE="$MODE" install DESTDIR="$dir" PREFIX=/opt/x
 found=$(cd "$dir" && find . -type f -printf '%m %p\n' | sort -k 2)
 check_equal install_puts_every_file "$found" "755 ./opt/x/bin/rsprof
+644 ./opt/x/include/rsprof/rsprof.h
+644 ./opt/x/lib/librsprof.a
+755 ./opt/x/lib/librsprof_agent.so
 644 ./opt/x/share/bash-completion/completions/rsprof
 644 ./opt/x/share/fish/vendor_completions.d/rsprof.fish
 644 ./opt/x/share/man/man1/rsprof.1

@@ -27,10 +27,10 @@ agent   include shm agent
 bpf     bpf shm
 util    util
 core    util core
-target  util core target
+target  util core target unwind shm
 symbol  util core symbol
 unwind  util core shm unwind
-source  util core target unwind shm source bpf/shared.h bpf/profile.skel.h
+source  util core target unwind shm include source bpf/shared.h bpf/profile.skel.h
 store   util core store
 view    util core view
 export  util core export

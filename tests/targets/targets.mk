@@ -1,6 +1,6 @@
 # The profiled programs. TARGETS lists all of them for `make targets`; they are the same in every MODE.
 TARGETS_C := burn threads64 reader faults sleeper plugin execer execee forker renamer manythreads \
-	zombie exits work threadexec
+	zombie exits work threadexec noperf
 # As release builds and libraries are: without frame pointers.
 TARGETS_NOFRAMES := noframes sortsig recursion jit realign maps1000 waiter waitstacks waitkinds pingpong churn heapbench
 # They know their own heap.
@@ -21,6 +21,7 @@ TARGETS := $(TARGETS_C:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/plug_a.so $(TARGETS_OU
 TARGETS += $(TARGETS_HEAP:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/heapsites $(TARGETS_OUT)/heapsignal \
 	$(TARGETS_OUT)/heapload_static $(TARGETS_OUT)/heapload_stripped $(TARGETS_OUT)/heapload_own \
 	$(TARGETS_OUT)/heapinfo.so $(TARGETS_OUT)/ownalloc.so $(TARGETS_OUT)/heapround
+TARGETS += $(TARGETS_OUT)/callback_a.so $(TARGETS_OUT)/callback_b.so
 ifneq ($(TARGETS_RUSTC),)
 TARGETS += $(TARGETS_OUT)/heap_rust $(TARGETS_OUT)/heap_rust_truth $(TARGETS_OUT)/rustalloc
 TARGETS += $(TARGETS_OUT)/rust $(TARGETS_OUT)/rust_v0 $(TARGETS_OUT)/deep
@@ -50,6 +51,13 @@ $(TARGETS_OUT)/plugin_noframes: tests/targets/plugin.c tests/targets/target.h
 	$(Q)$(CC) $(TARGETS_NOFRAMES_CFLAGS) -o $@ $< -ldl
 
 $(TARGETS_OUT)/bare/%.so: tests/targets/%.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_NOFRAMES_CFLAGS) -shared -fPIC -o $@ $<
+
+# One library and another that fits where it was.
+$(TARGETS_OUT)/callback_b.so: TARGETS_NOFRAMES_CFLAGS += -DOTHER
+$(TARGETS_OUT)/callback_a.so $(TARGETS_OUT)/callback_b.so: tests/targets/callback.c
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(TARGETS_NOFRAMES_CFLAGS) -shared -fPIC -o $@ $<
@@ -132,3 +140,77 @@ $(TARGETS_OUT)/rustalloc: tests/targets/rustalloc.rs
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<
+
+# What an agent inside the process has to see.
+TARGETS_AGENT := agentways agentprogress agentsafe agentbench
+TARGETS += $(TARGETS_AGENT:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/agentlook $(TARGETS_OUT)/agentthrow \
+	$(TARGETS_OUT)/agentsafe_own $(TARGETS_OUT)/agentjump $(TARGETS_OUT)/agentplug_a.so \
+	$(TARGETS_OUT)/agentplug_b.so $(TARGETS_OUT)/agentcount.so
+ifneq ($(TARGETS_RUSTC),)
+TARGETS += $(TARGETS_OUT)/agentchurn
+endif
+
+$(TARGETS_AGENT:%=$(TARGETS_OUT)/%): $(TARGETS_OUT)/%: tests/targets/%.c $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -o $@ $< -ldl
+
+$(TARGETS_OUT)/agentlook: tests/targets/agentlook.c include/rsprof/shm_abi.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -o $@ $<
+
+$(TARGETS_OUT)/agentthrow: tests/targets/agentthrow.cc $(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)g++ $(filter-out -std=gnu11,$(TARGETS_HEAP_CFLAGS)) -std=gnu++20 -o $@ $<
+
+# With an allocator that handlers may use.
+$(TARGETS_OUT)/agentsafe_own $(TARGETS_OUT)/agentjump: $(TARGETS_OUT)/%: $(TARGETS_OUT)/ownalloc.so \
+		$(TARGETS_HEAP_HEADERS)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -DOWN -o $@ $(filter %.c,$^) -L$(TARGETS_OUT) -l:ownalloc.so \
+		-Wl,-rpath,'$$ORIGIN'
+$(TARGETS_OUT)/agentsafe_own: tests/targets/agentsafe.c
+$(TARGETS_OUT)/agentjump: tests/targets/agentjump.c
+
+$(TARGETS_OUT)/agentplug_b.so: TARGETS_CFLAGS += -DSECOND
+$(TARGETS_OUT)/agentplug_a.so $(TARGETS_OUT)/agentplug_b.so: tests/targets/agentplug.c
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -shared -fPIC -o $@ $<
+
+# As release builds are: without frame pointers.
+$(TARGETS_OUT)/agentchurn: tests/targets/agentchurn.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<
+
+# The agent's: what it does to a program, and what it says. agentlinked has it in it, or wants it preloaded, or
+# is built without.
+TARGETS += $(TARGETS_OUT)/agentcpu $(TARGETS_OUT)/agentsig $(TARGETS_OUT)/agentdump \
+	$(TARGETS_OUT)/agentlinked $(TARGETS_OUT)/agentlinked_weak $(TARGETS_OUT)/agentlinked_off
+TARGETS_LINKED_CFLAGS := $(TARGETS_CFLAGS) -Iinclude
+
+$(TARGETS_OUT)/agentcpu $(TARGETS_OUT)/agentsig $(TARGETS_OUT)/agentdump: $(TARGETS_OUT)/%: tests/targets/%.c \
+	tests/targets/target.h include/rsprof/shm_abi.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_CFLAGS) -o $@ $<
+
+$(TARGETS_OUT)/agentlinked: tests/targets/agentlinked.c tests/targets/target.h include/rsprof/rsprof.h \
+	$(OUT)/librsprof.a
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_LINKED_CFLAGS) -DRSPROF_ENABLE -o $@ $< $(OUT)/librsprof.a
+
+$(TARGETS_OUT)/agentlinked_weak: tests/targets/agentlinked.c tests/targets/target.h include/rsprof/rsprof.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_LINKED_CFLAGS) -DRSPROF_ENABLE -DRSPROF_WEAK -o $@ $<
+
+$(TARGETS_OUT)/agentlinked_off: tests/targets/agentlinked.c tests/targets/target.h include/rsprof/rsprof.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_LINKED_CFLAGS) -o $@ $<
