@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reader/record_agent.h"
 #include "reader/record_options.h"
 #include "reader/record_signals.h"
 #include "reader/util/fmt.h"
@@ -41,6 +42,14 @@ static int check_debug_info(const struct record_options *options, const struct t
 	return record_require_debug_info(fd, target->exe_path, err);
 }
 
+static int inject(const struct record_options *options, const struct target *target,
+		  struct err *err)
+{
+	if (!target)
+		return err_set(err, ERR_USAGE, -EINVAL, "A replay has no process for --inject.");
+	return record_agent_inject(target, err);
+}
+
 static int attach(const struct record_options *options, int signal_fd, struct err *err)
 {
 	struct target *target = NULL;
@@ -52,6 +61,8 @@ static int attach(const struct record_options *options, int signal_fd, struct er
 		result = open_target(options, &target, err);
 	if (result == 0 && target)
 		result = check_debug_info(options, target, err);
+	if (result == 0 && options->inject)
+		result = inject(options, target, err);
 	if (result == 0) {
 		run.target = target;
 		if (target)
@@ -104,7 +115,8 @@ const struct verb verb_attach = {
 	.summary = "record a running process; the same as rsprof -p PID",
 	.description =
 		"Samples the process until Ctrl-C, the end of the process or --duration, into one "
-		"SQLite file. The process is never stopped or changed. The first SIGINT, SIGTERM "
+		"SQLite file. The process is never stopped or changed, but for one short stop with "
+		"--inject. The first SIGINT, SIGTERM "
 		"or "
 		"SIGHUP finishes the database; a second one exits at once and leaves what was "
 		"committed readable.",

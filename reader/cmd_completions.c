@@ -125,7 +125,8 @@ static void bash_verb(const struct verb *verb)
 static void print_bash(void)
 {
 	fputs(bash_head, stdout);
-	printf("\tif ((COMP_CWORD == 1)) && [[ $current != -* ]]; then\n\t\t_rsprof_values words '");
+	printf("\tif ((COMP_CWORD == 1)) && [[ $current != -* ]]; then\n\t\t_rsprof_values words "
+	       "'");
 	for (size_t i = 0; verbs[i]; i++) {
 		if (!verbs[i]->is_hidden)
 			printf("%s ", verbs[i]->name);
@@ -166,8 +167,10 @@ static void print_zsh_text(const char *text)
 static void print_zsh_action(enum opt_complete complete)
 {
 	static const char *const actions[] = {
-		[OPT_COMPLETE_NONE] = " ",	      [OPT_COMPLETE_FILE] = "_files",
-		[OPT_COMPLETE_FOLDER] = "_files -/",  [OPT_COMPLETE_PID] = "_pids",
+		[OPT_COMPLETE_NONE] = " ",
+		[OPT_COMPLETE_FILE] = "_files",
+		[OPT_COMPLETE_FOLDER] = "_files -/",
+		[OPT_COMPLETE_PID] = "_pids",
 		[OPT_COMPLETE_PROCESS] = "_rsprof_processes",
 	};
 
@@ -205,8 +208,7 @@ static void zsh_verb(const struct verb *verb)
 				 opt->type == OPT_FLAG ? "" : "+");
 			zsh_option(opt, name);
 		}
-		snprintf(name, sizeof(name), "--%s%s", opt->name,
-			 opt->type == OPT_FLAG ? "" : "=");
+		snprintf(name, sizeof(name), "--%s%s", opt->name, opt->type == OPT_FLAG ? "" : "=");
 		zsh_option(opt, name);
 	}
 	printf("\t\t\t'(- *)'{-h,--help}'[show this help]' \\\n");
@@ -376,10 +378,11 @@ const struct verb verb_completions = {
 	.name = "completions",
 	.operands = "bash|zsh|fish",
 	.summary = "print the completions of a shell",
-	.description = "The packages and `make install` put them where the shell looks. By hand, for "
-		       "this shell alone:\n\n"
-		       "  source <(rsprof completions bash)\n"
-		       "  source <(rsprof completions zsh)\n"
-		       "  rsprof completions fish | source",
+	.description =
+		"The packages and `make install` put them where the shell looks. By hand, for "
+		"this shell alone:\n\n"
+		"  source <(rsprof completions bash)\n"
+		"  source <(rsprof completions zsh)\n"
+		"  rsprof completions fish | source",
 	.run = run,
 };

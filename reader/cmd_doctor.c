@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,6 +78,8 @@ static void report_done(struct doctor_report *report)
 	module_table_free(report->modules);
 	allocator_list_done(&report->allocators);
 	allocator_finder_free(report->finder);
+	agent_verdict_done(&report->agent);
+	free(report->agent_library);
 	target_free(report->target);
 	str_done(&report->first_unreadable);
 }
@@ -189,7 +192,8 @@ static void look_at_target(struct doctor_report *report)
 	if (target_list_mappings(report->target, &mappings) < 0 || mappings.count == 0)
 		return;
 	report->has_mappings = true;
-	report->has_agent = traits_has_agent(&mappings);
+	record_agent_look(report->target, &report->agent);
+	report->is_static = !traits_has_linker(&mappings);
 	executable = traits_executable(report->target, &mappings);
 	if (executable)
 		look_at_executable(report, executable);
@@ -203,7 +207,23 @@ static enum offer_agent agent_of(const struct doctor_report *report)
 {
 	if (!report->has_mappings)
 		return OFFER_AGENT_UNKNOWN;
-	return report->has_agent ? OFFER_AGENT_LOADED : OFFER_AGENT_ABSENT;
+	if (report->agent.presence == AGENT_REFUSED)
+		return OFFER_AGENT_UNUSABLE;
+	return report->agent.presence == AGENT_RUNNING ? OFFER_AGENT_LOADED : OFFER_AGENT_ABSENT;
+}
+
+/* What is linked without an interpreter has no dynamic linker that could load anything. */
+const char *doctor_inject_missing(const struct doctor_report *report)
+{
+	if (report->agent.presence == AGENT_RUNNING)
+		return "it is there";
+	if (report->agent.presence == AGENT_REFUSED)
+		return "another one is there";
+	if (!report->agent_library)
+		return "librsprof_agent.so was not found";
+	if (!report->has_mappings || strcmp(report->offers[OFFER_PTRACE].here, "allowed"))
+		return report->offers[OFFER_PTRACE].here;
+	return report->is_static ? "the program is statically linked" : NULL;
 }
 
 static int gather(const struct doctor_options *options, struct doctor_report *report,
@@ -217,7 +237,11 @@ static int gather(const struct doctor_options *options, struct doctor_report *re
 			return ret;
 		look_at_target(report);
 	}
+	report->agent_library = record_agent_library();
 	report->answers.agent = agent_of(report);
+	report->answers.has_agent_timers = report->agent.cpu_frequency > 0;
+	if (report->agent.heap != HEAP_MODE_OFF)
+		report->answers.agent_heap = heap_mode_names[report->agent.heap];
 	report->answers.perf = permit_perf(&report->permit, report->target, &report->perf_err);
 	if (report->answers.perf == PERMIT_NO && report->perf_err.kind == ERR_NOT_FOUND) {
 		*err = report->perf_err;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "reader/record_agent.h"
 #include "reader/symbol/symbol.h"
 #include "reader/target/allocator.h"
 #include "reader/target/offer.h"
@@ -15,6 +16,7 @@
 
 struct doctor_report {
 	struct permit permit;
+	char *agent_library;   /* NULL: not found */
 	struct target *target; /* NULL without -p */
 	struct offer_answers answers;
 	struct err bpf_err;  /* where bpf is not allowed */
@@ -22,7 +24,8 @@ struct doctor_report {
 	struct offer offers[OFFER_SOURCES];
 	/* Of the target. */
 	bool has_mappings;
-	bool has_agent;
+	bool is_static; /* has no dynamic linker */
+	struct agent_verdict agent;
 	const char *allocator;		 /* may be NULL */
 	struct allocator_finder *finder; /* owns the files of allocators */
 	struct allocator_list allocators;
@@ -42,6 +45,10 @@ struct doctor_report {
 
 /* NULL where it cannot be told. */
 const char *doctor_frame_pointers_text(enum frame_pointers use);
+
+/* Whether --inject would put the agent into the target: NULL where it would, else why not, in
+ * short. */
+const char *doctor_inject_missing(const struct doctor_report *report);
 
 void doctor_print_text(const struct doctor_report *report);
 void doctor_print_json(const struct doctor_report *report);

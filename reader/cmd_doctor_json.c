@@ -73,6 +73,30 @@ static void print_json_heap(const struct doctor_report *report)
 	printf("}");
 }
 
+static void print_json_agent(const struct doctor_report *report)
+{
+	const struct agent_verdict *agent = &report->agent;
+	const char *inject = doctor_inject_missing(report);
+
+	printf(",\"agent_facts\":");
+	if (agent->presence == AGENT_RUNNING) {
+		printf("{\"state\":\"%s\",\"heap\":\"%s\"", agent->state,
+		       heap_mode_names[agent->heap]);
+		print_json_text("version", agent->version);
+		print_json_text("allocator", agent->allocator);
+		print_json_number("cpu_freq_hz", agent->cpu_frequency, 0);
+		print_json_text("missing",
+				agent->missing.length ? str_text(&agent->missing) : NULL);
+		printf("}");
+	} else {
+		printf("null");
+	}
+	print_json_text("agent_refused",
+			agent->presence == AGENT_REFUSED ? agent->err.sentence : NULL);
+	printf(",\"inject\":%s", inject ? "false" : "true");
+	print_json_text("inject_missing", inject);
+}
+
 static void print_json_target(const struct doctor_report *report)
 {
 	const struct target *target = report->target;
@@ -94,7 +118,9 @@ static void print_json_target(const struct doctor_report *report)
 	print_json_text("allocator", report->allocator);
 	print_json_heap(report);
 	printf(",\"agent\":%s,\"files\":%zu,\"files_unreadable\":%zu",
-	       report->has_agent ? "true" : "false", report->file_count, report->unreadable_count);
+	       report->agent.presence == AGENT_RUNNING ? "true" : "false", report->file_count,
+	       report->unreadable_count);
+	print_json_agent(report);
 	printf(",\"other_mount_namespace\":%s,\"other_pid_namespace\":%s}",
 	       target->other_mount_namespace ? "true" : "false",
 	       target->other_pid_namespace ? "true" : "false");
@@ -111,6 +137,7 @@ static void print_json_advice(const char *source, const struct err *err, const c
 void doctor_print_json(const struct doctor_report *report)
 {
 	print_json_machine(&report->permit);
+	print_json_text("agent_library", report->agent_library);
 	print_json_target(report);
 	printf(",\"sources\":[");
 	for (int i = 0; i < OFFER_SOURCES; i++) {

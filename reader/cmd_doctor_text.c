@@ -99,7 +99,7 @@ static void print_target(const struct doctor_report *report)
 			str_add(&text, ", an allocator of its own");
 		else if (report->allocator)
 			str_addf(&text, ", %s malloc", report->allocator);
-		str_add(&text, report->has_agent ? ", agent" : ", no agent");
+		str_add(&text, report->agent.presence == AGENT_RUNNING ? ", agent" : ", no agent");
 	} else {
 		str_add(&text, ", its memory map is not readable");
 	}
@@ -140,6 +140,36 @@ static void print_allocators(const struct doctor_report *report)
 	}
 	if (list->missing)
 		printf("heap: %s\n", list->missing);
+}
+
+/* "agent: 0.5.0, on, counts exactly, malloc of /lib/…/libc.so.6" */
+static void print_agent(const struct doctor_report *report)
+{
+	const struct agent_verdict *agent = &report->agent;
+	OWN(str_done) struct str text = {0};
+
+	if (!report->target || !report->has_mappings) {
+		str_add(&text, report->agent_library ? report->agent_library
+						     : "librsprof_agent.so was not found");
+	} else if (agent->presence == AGENT_REFUSED) {
+		str_add_scrubbed(&text, agent->err.sentence);
+	} else if (agent->presence == AGENT_RUNNING) {
+		str_addf(&text, "%s, %s, heap %s", agent->version, agent->state,
+			 heap_mode_names[agent->heap]);
+		if (agent->cpu_frequency)
+			str_addf(&text, ", CPU timers at %u Hz", agent->cpu_frequency);
+		str_add(&text, *agent->allocator ? ", malloc of " : "");
+		str_add_scrubbed(&text, agent->allocator);
+		if (agent->missing.length)
+			str_addf(&text, ": %s", str_text(&agent->missing));
+	} else if (doctor_inject_missing(report)) {
+		str_addf(&text, "not loaded, and cannot be put in: %s",
+			 doctor_inject_missing(report));
+	} else {
+		str_addf(&text, "not loaded; rsprof -p %d --inject would put it in",
+			 report->target->pid);
+	}
+	printf("agent: %s\n", str_text(&text));
 }
 
 static void print_offers(const struct doctor_report *report)
@@ -211,6 +241,7 @@ void doctor_print_text(const struct doctor_report *report)
 		print_target(report);
 	if (report->target)
 		print_allocators(report);
+	print_agent(report);
 	print_offers(report);
 	if (report->answers.perf != PERMIT_YES)
 		printf("%s\n%s\n", report->perf_err.sentence, report->perf_err.remedy);

@@ -139,7 +139,34 @@ static void print_environment(void)
 	}
 	printf(".TP\n.B RSPROF_OUTPUT_DIR\nFolder of new databases that \\fB\\-\\-output\\fR does "
 	       "not name.\n");
+	printf(".TP\n.B RSPROF_AGENT_LIB\nThe agent's library, where it is neither beside rsprof "
+	       "nor in ../lib from there.\n");
 	printf(".TP\n.B NO_COLOR\nIf set, tables have no colours.\n");
+}
+
+static void print_agent(void)
+{
+	printf(".SH AGENT\n"
+	       "\\fBrsprof run\\fR loads \\fIlibrsprof_agent.so\\fR into its command: it counts "
+	       "every\n"
+	       "allocation with its whole stack, in memory that it shares with rsprof, and needs "
+	       "no\n"
+	       "privilege. A program can also be started with it, to be recorded later:\n"
+	       ".PP\n.nf\nLD_PRELOAD=librsprof_agent.so CMD\n.fi\n"
+	       ".PP\n\\fB\\-\\-inject\\fR puts it into a running process. It stays there until "
+	       "that ends.\n"
+	       "CPU and waiting are recorded by BPF or perf beside it, where these are allowed, so "
+	       "that\n"
+	       "nothing else runs in the process then.\n"
+	       ".PP\nThe agent itself reads, when its process begins:\n"
+	       ".TP\n.B RSPROF_AGENT\n\\fIon\\fR (default), \\fIdormant\\fR (nearly free until a "
+	       "recording begins) or \\fIoff\\fR.\n"
+	       ".TP\n.B RSPROF_HEAP\n\\fIexact\\fR (default), \\fIsampled\\fR, \\fItrace\\fR or "
+	       "\\fIoff\\fR; \\fBrsprof run\\fR sets it by \\fB\\-\\-heap\\fR.\n"
+	       ".TP\n.B RSPROF_HEAP_SAMPLE\nMean bytes between two samples of \\fIsampled\\fR.\n"
+	       ".TP\n.B RSPROF_CPU_FREQ\nTimers that sample CPU time in the process, in Hz; none "
+	       "where it is not set.\n"
+	       ".TP\n.B RSPROF_VERBOSE\n1: one line on standard error where it cannot work.\n");
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -176,6 +203,7 @@ static int run(int argc, char **argv, struct err *err)
 			print_verb(verbs[i]);
 	}
 	print_environment();
+	print_agent();
 	printf(".SH EXIT STATUS\n"
 	       ".TP\n.B 0\nSuccess.\n.TP\n.B 1\nA failure without a code of its own.\n"
 	       ".TP\n.B 2\nBad arguments.\n.TP\n.B 3\nThere is no such process.\n"
@@ -185,7 +213,8 @@ static int run(int argc, char **argv, struct err *err)
 	       "125 where it fails before the command starts, 126 where the command cannot be\n"
 	       "executed, 127 where it is not found.\n"
 	       ".SH EXAMPLES\n"
-	       ".TP\n.B rsprof \\-p 1234 \\-d 30s \\-o app.db\nRecord process 1234 for 30 seconds.\n"
+	       ".TP\n.B rsprof \\-p 1234 \\-d 30s \\-o app.db\nRecord process 1234 for 30 "
+	       "seconds.\n"
 	       ".TP\n.B rsprof top cpu app.db\nThe lines that cost most.\n"
 	       ".TP\n.B rsprof query app.db \\(aqSELECT * FROM meta\\(aq\nRead it with SQL.\n"
 	       ".SH SEE ALSO\n.BR perf (1),\n.BR sqlite3 (1),\n.BR perf_event_open (2)\n");

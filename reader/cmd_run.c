@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "reader/record_agent.h"
 #include "reader/record_options.h"
 #include "reader/record_signals.h"
 #include "reader/util/mem.h"
@@ -20,8 +21,9 @@ enum { EXIT_NOT_RUN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NO_COMMAND = 127 };
 
 struct child {
 	pid_t pid;
-	int go_fd;     /* a byte lets it exec; closed: it gives up */
+	int go_fd;     /* a struct agent_order lets it exec; closed: it gives up */
 	int failed_fd; /* its errno if exec fails; closed by a successful exec */
+	struct agent_plan *agent;
 };
 
 /* Finds the command as execvp would; a new string. On failure the exit code, and *err. */
@@ -69,12 +71,13 @@ static int find_command(const char *command, char **ret_path, struct err *err)
 /* The child's side; never returns. */
 static void wait_and_exec(const struct child *child, char **command, const sigset_t *mask)
 {
-	char go;
+	struct agent_order order;
 	int failure;
 	ssize_t ignored;
 
-	if (read(child->go_fd, &go, 1) != 1)
+	if (read(child->go_fd, &order, sizeof(order)) != sizeof(order))
 		_exit(EXIT_NOT_RUN);
+	record_agent_enter(child->agent, &order);
 	signal(SIGQUIT, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(command[0], command);
@@ -84,8 +87,8 @@ static void wait_and_exec(const struct child *child, char **command, const sigse
 	_exit(failure == ENOENT ? EXIT_NO_COMMAND : EXIT_NOT_EXECUTABLE);
 }
 
-static int start_child(char **command, const sigset_t *mask, struct child *ret_child,
-		       struct err *err)
+static int start_child(char **command, struct agent_plan *agent, const sigset_t *mask,
+		       struct child *ret_child, struct err *err)
 {
 	int go[2], failed[2];
 	pid_t pid;
@@ -101,7 +104,7 @@ static int start_child(char **command, const sigset_t *mask, struct child *ret_c
 	}
 	pid = fork();
 	if (pid == 0) {
-		struct child self = {.go_fd = go[0], .failed_fd = failed[1]};
+		struct child self = {.go_fd = go[0], .failed_fd = failed[1], .agent = agent};
 
 		close(go[1]);
 		close(failed[0]);
@@ -109,7 +112,7 @@ static int start_child(char **command, const sigset_t *mask, struct child *ret_c
 	}
 	close(go[0]);
 	close(failed[1]);
-	*ret_child = (struct child){pid, go[1], failed[0]};
+	*ret_child = (struct child){pid, go[1], failed[0], agent};
 	if (pid < 0) {
 		int failure = errno;
 
@@ -128,7 +131,9 @@ static int release_child(void *context, struct err *err)
 	int failure;
 	ssize_t size;
 
-	if (write(child->go_fd, "", 1) != 1)
+	/* Less than a pipe takes at once. */
+	if (write(child->go_fd, &child->agent->order, sizeof(child->agent->order)) !=
+	    sizeof(child->agent->order))
 		return err_set(err, ERR_GENERAL, -EPIPE, "The command's process is gone.");
 	do
 		size = read(child->failed_fd, &failure, sizeof(failure));
@@ -179,18 +184,21 @@ static int exit_code_of(int status)
 static int record_child(const struct record_options *options, char **command, char *path,
 			int signal_fd, const sigset_t *mask, struct err *err)
 {
+	OWN(agent_plan_done) struct agent_plan agent;
 	struct target *target = NULL;
 	struct child child;
 	struct record_run run = {
 		.options = options,
 		.release = release_child,
 		.context = &child,
+		.agent = &agent,
 		.summary_to_stderr = true,
 		.signal_fd = signal_fd,
 	};
 	int result, status = 0;
 
-	if (start_child(command, mask, &child, err) < 0) {
+	record_agent_plan(path, &agent);
+	if (start_child(command, &agent, mask, &child, err) < 0) {
 		free(path);
 		return EXIT_NOT_RUN;
 	}
@@ -255,7 +263,8 @@ const struct verb verb_run = {
 	.name = "run",
 	.operands = "-- CMD [ARGS...]",
 	.summary = "start a command and record it",
-	.description = "Records the command from its first instruction and exits with its status "
+	.description = "Starts the command under rsprof's agent, which counts its allocations, "
+		       "records it from its first instruction, and exits with its status "
 		       "(128+N for "
 		       "signal N). What fails before it runs: 125, a command that cannot be "
 		       "executed 126, one "

@@ -29,32 +29,74 @@ struct top_options {
 #define MEMBER(name) offsetof(struct top_options, name)
 
 static const struct opt top_options[] = {
-	{.letter = 'n', .name = "top", .value_name = "N", .type = OPT_COUNT, .offset = MEMBER(top),
-	 .shown_default = "20", .help = "rows shown, 0 for all of them"},
-	{.letter = 't', .name = "threshold", .value_name = "PCT", .type = OPT_PERCENT,
-	 .offset = MEMBER(threshold), .shown_default = "0",
+	{.letter = 'n',
+	 .name = "top",
+	 .value_name = "N",
+	 .type = OPT_COUNT,
+	 .offset = MEMBER(top),
+	 .shown_default = "20",
+	 .help = "rows shown, 0 for all of them"},
+	{.letter = 't',
+	 .name = "threshold",
+	 .value_name = "PCT",
+	 .type = OPT_PERCENT,
+	 .offset = MEMBER(threshold),
+	 .shown_default = "0",
 	 .help = "leave out rows with a smaller inclusive share"},
-	{.name = "since", .value_name = "DUR", .type = OPT_DURATION, .offset = MEMBER(since),
-	 .min = 1000000, .help = "only the last DUR of the recording"},
-	{.name = "until", .value_name = "DUR", .type = OPT_DURATION, .offset = MEMBER(until),
-	 .min = 1000000, .help = "only the first DUR of the recording"},
-	{.name = "window", .value_name = "A..B", .type = OPT_TEXT, .offset = MEMBER(window),
+	{.name = "since",
+	 .value_name = "DUR",
+	 .type = OPT_DURATION,
+	 .offset = MEMBER(since),
+	 .min = 1000000,
+	 .help = "only the last DUR of the recording"},
+	{.name = "until",
+	 .value_name = "DUR",
+	 .type = OPT_DURATION,
+	 .offset = MEMBER(until),
+	 .min = 1000000,
+	 .help = "only the first DUR of the recording"},
+	{.name = "window",
+	 .value_name = "A..B",
+	 .type = OPT_TEXT,
+	 .offset = MEMBER(window),
 	 .help = "only from A to B, counted from the start"},
-	{.letter = 'f', .name = "filter", .value_name = "TEXT", .type = OPT_TEXT,
+	{.letter = 'f',
+	 .name = "filter",
+	 .value_name = "TEXT",
+	 .type = OPT_TEXT,
 	 .offset = MEMBER(filter),
 	 .help = "only rows with TEXT in their file or function, in either case"},
-	{.name = "by", .value_name = "GROUP", .type = OPT_CHOICE, .offset = MEMBER(by),
-	 .choices = "line|function|file|module|thread", .shown_default = "line",
+	{.name = "by",
+	 .value_name = "GROUP",
+	 .type = OPT_CHOICE,
+	 .offset = MEMBER(by),
+	 .choices = "line|function|file|module|thread",
+	 .shown_default = "line",
 	 .help = "what a row is"},
-	{.name = "sort", .value_name = "KEY", .type = OPT_TEXT, .offset = MEMBER(sort),
-	 .shown_default = "cpu_pct, bytes, wait_pct", .help = "order by a key of the JSON output"},
-	{.name = "thread", .value_name = "NAME|TID", .type = OPT_TEXT, .offset = MEMBER(thread),
+	{.name = "sort",
+	 .value_name = "KEY",
+	 .type = OPT_TEXT,
+	 .offset = MEMBER(sort),
+	 .shown_default = "cpu_pct, bytes, wait_pct",
+	 .help = "order by a key of the JSON output"},
+	{.name = "thread",
+	 .value_name = "NAME|TID",
+	 .type = OPT_TEXT,
+	 .offset = MEMBER(thread),
 	 .help = "only samples of this thread; shares stay those of all samples (not top heap)"},
-	{.name = "event", .value_name = "NAME", .type = OPT_TEXT, .offset = MEMBER(event),
-	 .shown_default = "the CPU event", .help = "which of the recorded events (top cpu)"},
-	{.name = "include-internal", .type = OPT_FLAG, .offset = MEMBER(include_internal),
+	{.name = "event",
+	 .value_name = "NAME",
+	 .type = OPT_TEXT,
+	 .offset = MEMBER(event),
+	 .shown_default = "the CPU event",
+	 .help = "which of the recorded events (top cpu)"},
+	{.name = "include-internal",
+	 .type = OPT_FLAG,
+	 .offset = MEMBER(include_internal),
 	 .help = "charge the function that ran, also in libc, std or an allocator"},
-	{.name = "no-inline", .type = OPT_FLAG, .offset = MEMBER(no_inline),
+	{.name = "no-inline",
+	 .type = OPT_FLAG,
+	 .offset = MEMBER(no_inline),
 	 .help = "charge inlined calls to the function they were inlined into"},
 	{.name = "json", .type = OPT_FLAG, .offset = MEMBER(json), .help = "print JSON"},
 	{.name = "csv", .type = OPT_FLAG, .offset = MEMBER(csv), .help = "print CSV"},
@@ -145,7 +187,8 @@ static int choose_event(const char *kind, const struct snapshot *snapshot,
 		return refuse_kind(kind, snapshot, err);
 	if (!wait || !request->event || !is_name_of(request->event, wait))
 		return 0;
-	err_set(err, ERR_USAGE, -EINVAL, "top cpu ranks samples, and %s is no sampled event.", wait);
+	err_set(err, ERR_USAGE, -EINVAL, "top cpu ranks samples, and %s is no sampled event.",
+		wait);
 	err_remedy(err, "Type: rsprof top wait %.400s", str_text(&file));
 	return -EINVAL;
 }
@@ -328,16 +371,22 @@ const struct verb verb_top = {
 		"program that called it, and time in the kernel to the line that entered the "
 		"kernel.\n"
 		"\n"
-		"top wait shows the lines in which threads waited the longest, over all threads: how "
-		"long, how often, and for what (lock, sleep, io, poll, fault, child, the run queue of "
-		"a CPU that was busy, other). Its shares are of all the time waited, so that threads "
+		"top wait shows the lines in which threads waited the longest, over all threads: "
+		"how "
+		"long, how often, and for what (lock, sleep, io, poll, fault, child, the run queue "
+		"of "
+		"a CPU that was busy, other). Its shares are of all the time waited, so that "
+		"threads "
 		"that idle by design come first; --thread and --filter pick others.\n"
 		"\n"
-		"top heap shows the lines that hold memory at the end of the time that is read: what is "
-		"live, its peak at a look within that time (about one a second), what was allocated in "
+		"top heap shows the lines that hold memory at the end of the time that is read: "
+		"what is "
+		"live, its peak at a look within that time (about one a second), what was "
+		"allocated in "
 		"it, how often, and how much of that was temporary: freed before the same thread "
 		"allocated again. Bytes are those that were asked for. ~ marks estimates, which a "
-		"recording steps down to where counting each block cost too much; what was allocated "
+		"recording steps down to where counting each block cost too much; what was "
+		"allocated "
 		"before it began is not known and told apart. The heap is not kept by thread.",
 	.options = top_options,
 	.operand_complete = OPT_COMPLETE_FILE,

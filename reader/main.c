@@ -28,14 +28,16 @@ static const struct verb *find_verb(const char *name)
 
 static void print_help(void)
 {
-	printf("rsprof shows where a running process spends its CPU, line by line.\n\n%s\nCommands:\n",
+	printf("rsprof shows where a running process spends its CPU, line by "
+	       "line.\n\n%s\nCommands:\n",
 	       usage);
 	for (size_t i = 0; verbs[i]; i++) {
 		if (!verbs[i]->is_hidden)
 			printf("  %-12s %s\n", verbs[i]->name, verbs[i]->summary);
 	}
 	printf("  %-12s %s\n\n", "help", "what a command does, and its options");
-	printf("Type `rsprof help COMMAND` for its options; `rsprof --version` tells the version.\n");
+	printf("Type `rsprof help COMMAND` for its options; `rsprof --version` tells the "
+	       "version.\n");
 }
 
 static int refuse_verb(const char *name, struct err *err)

@@ -267,25 +267,47 @@ static void print_choice(const struct source_choice *choice, const struct sessio
 	str_clear(&line);
 	record_source_describe_totals(choice, facts, wanted_heap, &line);
 	print_line(&line);
+	if (*choice->agent_note)
+		fprintf(stderr, "rsprof: %s\n", choice->agent_note);
+}
+
+static void set_source(struct session_config *config, const struct source_config *asked,
+		       const struct source_choice *choice, int agent_fd)
+{
+	config->ops = choice->ops;
+	config->source_reason = choice->reason;
+	config->wait_reason = choice->wait_reason;
+	config->heap_reason = choice->heap_reason;
+	config->is_heap_whole = choice->is_heap_whole;
+	config->agent_reason = choice->agent_reason;
+	config->agent_note = choice->agent_note;
+	config->is_heap_required = choice->is_heap_asked;
+	config->source = *asked;
+	memcpy(config->source.events, choice->events, sizeof(choice->events));
+	config->source.event_count = choice->event_count;
+	config->source.beside = choice->beside;
+	config->source.agent_fd = choice->is_agent_planned ? agent_fd : -1;
+	if (choice->is_heap_by_agent)
+		config->source.heap = choice->agent_heap;
+	if (choice->is_heap_by_agent && choice->agent_sample_bytes)
+		config->source.heap_sample_bytes = (uint32_t)choice->agent_sample_bytes;
+	if (choice->is_cpu_by_agent)
+		config->source.frequency = choice->agent_frequency;
 }
 
 /* By the chosen source, or by the next where that one turns out not to work. */
-static int open_session(struct session_config *config, struct source_choice *choice,
+static int open_session(struct session_config *config, struct source_choice *choice, int agent_fd,
 			struct session **ret_session, struct err *err)
 {
+	const struct source_config asked = config->source;
+
 	for (;;) {
 		int result;
 
-		config->ops = choice->ops;
-		config->source_reason = choice->reason;
-		config->wait_reason = choice->wait_reason;
-		config->heap_reason = choice->heap_reason;
-		config->is_heap_required = choice->is_heap_asked;
-		memcpy(config->source.events, choice->events, sizeof(choice->events));
-		config->source.event_count = choice->event_count;
+		set_source(config, &asked, choice, agent_fd);
 		result = session_open(config, ret_session, err);
 		if (result == 0) {
-			print_choice(choice, *ret_session, config->source.heap);
+			print_choice(choice, *ret_session, asked.heap);
 			return 0;
 		}
 		if (!record_source_fall_back(choice, err))
@@ -378,7 +400,8 @@ int record(const struct record_run *run, struct err *err)
 	if (result == 0)
 		result = record_pick_heap(options, &config.source, err);
 	if (result == 0)
-		result = record_source_pick(options, run->target, &config.source, &choice, err);
+		result = record_source_pick(options, run->target, run->agent, &config.source,
+					    &choice, err);
 	if (result < 0)
 		return result;
 	if (!options->quiet)
@@ -386,9 +409,17 @@ int record(const struct record_run *run, struct err *err)
 			"rsprof: this version has no terminal screens; recording as with -q.\n");
 	output = record_output_path(options, run->process_name, &config.append);
 	config.output = loop.output = output;
-	result = open_session(&config, &choice, &loop.session, err);
+	result = open_session(&config, &choice, run->agent ? run->agent->fd : -1, &loop.session,
+			      err);
 	if (result < 0)
 		return result;
+	if (run->agent && choice.is_agent_planned)
+		run->agent->order = (struct agent_order){
+			.is_loaded = true,
+			.heap = choice.agent_heap,
+			.sample_bytes = options->heap_sample_bytes,
+			.cpu_frequency = choice.is_cpu_by_agent ? choice.agent_frequency : 0,
+		};
 	loop.signal_fd = run->signal_fd;
 	/* A signal that came meanwhile: nothing has begun, so nothing is left. */
 	if (record_signals_take(loop.signal_fd)) {

@@ -25,6 +25,7 @@ const struct record_options record_defaults = {
 	.heap_sample_bytes = 512 * 1024,
 	.heap_blocks = 1024 * 1024,
 	.heap_stacks = 64 * 1024,
+	.heap_wait_ns = NS_PER_MS,
 	.source = "auto",
 	.heap = "auto",
 };
@@ -179,7 +180,7 @@ const struct record_options record_defaults = {
 		 "auto|exact|sampled|trace|off",                                                   \
 		 NULL,                                                                             \
 		 "auto",                                                                           \
-		 "heap by line: every block, a sample by bytes, or none",                          \
+		 "heap by line: every block, a sample by bytes, each call with its time, or none", \
 		 OPT_COMPLETE_NONE},                                                               \
 		{0,                                                                                \
 		 "heap-sample",                                                                    \
@@ -216,6 +217,18 @@ const struct record_options record_defaults = {
 		 NULL,                                                                             \
 		 "65536",                                                                          \
 		 "distinct stacks that allocate (bpf)",                                            \
+		 OPT_COMPLETE_NONE},                                                               \
+		{0,                                                                                \
+		 "heap-wait",                                                                      \
+		 "DUR",                                                                            \
+		 OPT_DURATION,                                                                     \
+		 AT(heap_wait_ns),                                                                 \
+		 0,                                                                                \
+		 NS_PER_S,                                                                         \
+		 NULL,                                                                             \
+		 NULL,                                                                             \
+		 "1ms",                                                                            \
+		 "trace: how long a call waits for rsprof to catch up; 0: it never does",          \
 		 OPT_COMPLETE_NONE},                                                               \
 		{0,                                                                                \
 		 "max-overhead",                                                                   \
@@ -276,6 +289,8 @@ const struct opt attach_options[] = {
 	{'P', "process", "NAME", OPT_TEXT, AT(process), 0, 0, NULL, NULL, NULL,
 	 "the process of that name: exact, else a part of it", OPT_COMPLETE_PROCESS},
 	SHARED_OPTIONS,
+	{0, "inject", NULL, OPT_FLAG, AT(inject), 0, 0, NULL, NULL, NULL,
+	 "put the agent into the process (one short stop), where it has none", OPT_COMPLETE_NONE},
 	{0, "replay", "FILE", OPT_TEXT, AT(replay), 0, 0, NULL, NULL, NULL,
 	 "take events from a file of --save-events instead of a process", OPT_COMPLETE_FILE},
 	{0},
@@ -358,9 +373,8 @@ int record_pick_heap(const struct record_options *options, struct source_config 
 		enum heap_mode mode;
 		bool is_asked, is_forced;
 	} wishes[] = {
-		{"auto", HEAP_MODE_EXACT, false, false},
-		{"exact", HEAP_MODE_EXACT, true, true},
-		{"sampled", HEAP_MODE_SAMPLED, true, false},
+		{"auto", HEAP_MODE_EXACT, false, false},     {"exact", HEAP_MODE_EXACT, true, true},
+		{"sampled", HEAP_MODE_SAMPLED, true, false}, {"trace", HEAP_MODE_TRACE, true, true},
 		{"off", HEAP_MODE_OFF, true, false},
 	};
 
@@ -373,12 +387,11 @@ int record_pick_heap(const struct record_options *options, struct source_config 
 		config->heap_sample_bytes = (uint32_t)options->heap_sample_bytes;
 		config->heap_blocks_max = (uint32_t)options->heap_blocks;
 		config->heap_stacks_max = (uint32_t)options->heap_stacks;
+		config->heap_wait_us = (uint32_t)(options->heap_wait_ns / 1000);
 		return 0;
 	}
-	err_set(err, ERR_PERMISSION, -EOPNOTSUPP,
-		"Tracing every allocation needs the agent, which this version does not have.");
-	err_remedy(err, "Count them all instead: --heap exact");
-	return -EOPNOTSUPP;
+	/* The table of options has no others. */
+	return err_set(err, ERR_USAGE, -EINVAL, "--heap takes no \"%s\".", options->heap);
 }
 
 /* A process may be called anything; a file name is plainer. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "reader/record_agent.h"
 #include "reader/source/source.h"
 #include "reader/target/target.h"
 #include "reader/util/err.h"
@@ -17,11 +18,11 @@ struct record_options {
 	uint64_t interval_ns, duration_ns; /* duration 0: until it ends */
 	uint64_t cpu_freq, frames, buffer_bytes, stack_bytes, unwind_bytes;
 	uint64_t overhead_max_pct;
-	uint64_t heap_sample_bytes, heap_blocks, heap_stacks;
+	uint64_t heap_sample_bytes, heap_blocks, heap_stacks, heap_wait_ns;
 	struct opt_list events;
 	const char *source, *heap;
 	const char *save_events, *replay;
-	bool require_debug_info, quiet, append;
+	bool require_debug_info, quiet, append, inject;
 };
 
 extern const struct record_options record_defaults;
@@ -32,7 +33,7 @@ extern const struct opt attach_options[], run_options[];
 int record_pick_events(const struct record_options *options, struct source_config *config,
 		       struct err *err);
 
-/* What --heap asks for. ERR_PERMISSION for what only the agent could do. */
+/* What --heap asks for. */
 int record_pick_heap(const struct record_options *options, struct source_config *config,
 		     struct err *err);
 
@@ -53,6 +54,7 @@ struct record_run {
 	const char *process_name;
 	pid_t child;
 	int (*release)(void *context, struct err *err);
+	struct agent_plan *agent; /* of the child: its order is set before the release */
 	void *context;
 	bool summary_to_stderr;
 	int signal_fd; /* of record_signals_open */

@@ -6,7 +6,7 @@
 #include "reader/util/wrap.h"
 
 const struct verb *const verbs[] = {
-	&verb_attach, &verb_run, &verb_top, &verb_list, &verb_query,
+	&verb_attach, &verb_run,	 &verb_top, &verb_list, &verb_query,
 	&verb_doctor, &verb_completions, &verb_man, NULL,
 };
 

@@ -13,13 +13,14 @@
 enum event_type {
 	EVENT_SAMPLE,
 	EVENT_MMAP,
-	EVENT_COMM, /* with is_exec: the program was replaced, all mappings are gone */
-	EVENT_FORK, /* a new thread; a new process where pid differs from parent_pid */
-	EVENT_EXIT, /* a thread ended */
-	EVENT_LOST, /* `count` of `cause` happened */
-	EVENT_HEAP_STACK, /* a stack that allocates, and the number that it is called by from now on */
+	EVENT_COMM,	  /* with is_exec: the program was replaced, all mappings are gone */
+	EVENT_FORK,	  /* a new thread; a new process where pid differs from parent_pid */
+	EVENT_EXIT,	  /* a thread ended */
+	EVENT_LOST,	  /* `count` of `cause` happened */
+	EVENT_HEAP_STACK, /* a stack that allocates, and the number that it is called by from now on
+			   */
 	EVENT_HEAP_COUNTS, /* what was counted of one since the last time */
-	EVENT_HEAP_STATE, /* of the heap as a whole */
+	EVENT_HEAP_STATE,  /* of the heap as a whole */
 	EVENT_TYPES
 };
 
@@ -73,9 +74,9 @@ struct event {
 			uint32_t pc_count;
 			uint32_t event_index; /* of the recorded events, in the order of -e */
 			uint64_t value;	      /* in the event's unit; 1 for plain occurrences */
-			/* Of a wait (the event wait-time), where value is the time waited. One event
-			 * may stand for several waits of a thread in one stack. A thread that ended
-			 * has run without a wait: waits and value are 0. */
+			/* Of a wait (the event wait-time), where value is the time waited. One
+			 * event may stand for several waits of a thread in one stack. A thread that
+			 * ended has run without a wait: waits and value are 0. */
 			enum wait_kind wait_kind; /* WAIT_NONE: no wait, and one sample */
 			uint64_t waits;
 			uint64_t run_ns; /* that the thread ran before it waited */
@@ -119,7 +120,8 @@ struct event {
 			uint64_t site; /* one that was not told has no stack: STACK_NOT_WALKED */
 			struct heap_counts counts;
 		} heap_counts;
-		struct heap_state heap_state; /* live_bytes and live_blocks are left 0: the pump sums */
+		struct heap_state
+			heap_state; /* live_bytes and live_blocks are left 0: the pump sums */
 	};
 };
 

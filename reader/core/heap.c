@@ -3,10 +3,9 @@
 #include <string.h>
 
 const char *const heap_mode_names[HEAP_MODES] = {
-	[HEAP_MODE_OFF] = "off",
-	[HEAP_MODE_EXACT] = "exact",
-	[HEAP_MODE_SAMPLED] = "sampled",
-	[HEAP_MODE_ALLOCS] = "allocations only",
+	[HEAP_MODE_OFF] = "off",	 [HEAP_MODE_EXACT] = "exact",
+	[HEAP_MODE_SAMPLED] = "sampled", [HEAP_MODE_ALLOCS] = "allocations only",
+	[HEAP_MODE_TRACE] = "trace",
 };
 
 enum heap_mode heap_mode_by_name(const char *name)
@@ -28,7 +27,7 @@ enum heap_mode heap_mode_by_step(const char *words)
 
 bool heap_mode_sees_frees(enum heap_mode mode)
 {
-	return mode == HEAP_MODE_EXACT || mode == HEAP_MODE_SAMPLED;
+	return mode == HEAP_MODE_EXACT || mode == HEAP_MODE_SAMPLED || mode == HEAP_MODE_TRACE;
 }
 
 void heap_counts_add(struct heap_counts *counts, const struct heap_counts *more)

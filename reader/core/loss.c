@@ -53,6 +53,13 @@ const struct loss_text loss_texts[LOSS_CAUSES] = {
 				   LOSS_IS_LOST},
 	[LOSS_HEAP_CALLS_MISSED] = {"heap_calls_missed", "calls of the allocator",
 				    "could not be followed", "", LOSS_IS_LOST},
+	[LOSS_HEAP_TRACE] = {"heap_trace_dropped", "events of the trace",
+			     "faster than they were read: counted, but the peak is of looks",
+			     "use --heap exact, or let the program wait longer", LOSS_IS_NOTED},
+	[LOSS_TIMERS_MISSING] = {"timers_missing", "threads", "got no CPU timer",
+				 "raise the limit of pending signals (ulimit -i)", LOSS_IS_LOST},
+	[LOSS_TIMER_SAMPLES] = {"timer_samples_lost", "samples", "no lane for them in the agent",
+				"", LOSS_IS_LOST},
 };
 
 enum loss_cause loss_by_name(const char *name)

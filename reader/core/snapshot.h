@@ -72,8 +72,8 @@ struct snapshot_row {
 	uint64_t count, kernel_count, value, run_ns;
 };
 
-/* A look at the heap. Element 0 stands for all that was before the window: what it left alive is still
- * there, what it allocated and freed is not the window's. */
+/* A look at the heap. Element 0 stands for all that was before the window: what it left alive is
+ * still there, what it allocated and freed is not the window's. */
 struct snapshot_heap_poll {
 	uint32_t recording;
 	uint64_t time_ns; /* in the file's recorded time */
@@ -96,8 +96,8 @@ struct snapshot_recording {
 	bool is_finished; /* ended cleanly */
 };
 
-/* From when on a signal came from which source. The first of a recording names the source; those that
- * follow say how it went on ("bpf, 1 of 4 stacks"). */
+/* From when on a signal came from which source. The first of a recording names the source; those
+ * that follow say how it went on ("bpf, 1 of 4 stacks"). */
 struct snapshot_step {
 	uint32_t recording;
 	uint64_t time_ns; /* in the file's recorded time */
@@ -131,14 +131,14 @@ struct snapshot {
 	size_t stack_count;
 	const struct snapshot_row *rows;
 	size_t row_count;
-	/* Of the last recording in the window alone: live memory is one process's. Long windows have
-	 * their polls further apart than checkpoints. Without checkpoints NULL and 0; where
+	/* Of the last recording in the window alone: live memory is one process's. Long windows
+	 * have their polls further apart than checkpoints. Without checkpoints NULL and 0; where
 	 * the heap was not counted, polls have no state and there are no rows. */
 	const struct snapshot_heap_poll *heap_polls;
 	size_t heap_poll_count;
 	const struct snapshot_heap_row *heap_rows;
 	size_t heap_row_count;
-	uint64_t heap_resolution_ns; /* the longest time between two looks at the heap */
+	uint64_t heap_resolution_ns;	   /* the longest time between two looks at the heap */
 	const struct snapshot_step *steps; /* by recording and time */
 	size_t step_count;
 	const struct snapshot_meta *meta;

@@ -207,7 +207,7 @@ static void close_checkpoint(struct pump *pump, uint64_t end_ns)
 	delta->checkpoint = ++pump->checkpoint;
 	delta->end_ns = end_ns - pump->start_ns;
 	delta->rows = arena_copy(&delta->arena, rows, delta->row_count * sizeof(*rows));
-	pump_heap_tell(&pump->heap, delta);
+	pump_heap_tell(&pump->heap, pump->start_ns, delta);
 	tell_modules(&pump->told, modules_table(pump->modules), delta);
 	tell_threads(&pump->told, pump->threads, delta);
 	tell_stacks(&pump->told, pump->stacks, delta);

@@ -46,13 +46,14 @@ void pump_heap_on_state(struct pump_heap *heap, const struct event *event)
 	sum_live(heap);
 }
 
-void pump_heap_tell(struct pump_heap *heap, struct delta *delta)
+void pump_heap_tell(struct pump_heap *heap, uint64_t start_ns, struct delta *delta)
 {
 	delta->heap_row_count = heap->rows.rows.count;
 	if (delta->heap_row_count)
 		delta->heap_rows = arena_copy(&delta->arena, heap->rows.rows.items,
 					      delta->heap_row_count * sizeof(*delta->heap_rows));
 	delta->heap = heap->state;
+	delta->heap.peak_ns -= start_ns < delta->heap.peak_ns ? start_ns : delta->heap.peak_ns;
 	delta->heap.is_counted &= heap->is_looked_at;
 	heap->is_looked_at = false;
 	heap_aggregate_clear(&heap->rows);

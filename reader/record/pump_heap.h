@@ -22,7 +22,8 @@ void pump_heap_on_stack(struct pump_heap *heap, uint64_t site, stack_id stack);
 void pump_heap_on_counts(struct pump_heap *heap, const struct event *event,
 			 struct stack_table *stacks, struct losses *losses);
 void pump_heap_on_state(struct pump_heap *heap, const struct event *event);
-/* Everything since the last delta; before tell_stacks, which the stacks in it need. */
-void pump_heap_tell(struct pump_heap *heap, struct delta *delta);
+/* Everything since the last delta; before tell_stacks, which the stacks in it need. start_ns: of
+ * the recording, CLOCK_MONOTONIC. */
+void pump_heap_tell(struct pump_heap *heap, uint64_t start_ns, struct delta *delta);
 
 #endif

@@ -20,6 +20,9 @@ struct session_config {
 	const char *wait_reason;   /* why waits are recorded, or why not, likewise */
 	const char *heap_reason;   /* why the heap is not counted; "": the source tells */
 	bool is_heap_required;	   /* refused where the source cannot count it */
+	bool is_heap_whole;	   /* counted since the program began: nothing was there before */
+	const char *agent_reason;  /* why the agent does not count the heap; "" or NULL: it does */
+	const char *agent_note;	   /* a sentence for the notes; "" or NULL: none */
 	const char *output;
 	bool append;
 	uint64_t interval_ns;

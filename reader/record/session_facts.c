@@ -38,12 +38,17 @@ const char *session_heap_reason(const struct session_config *config,
 	return source->heap == HEAP_MODE_OFF ? "the source counts no allocations" : "";
 }
 
+static const char *counted_by(const struct source_facts *source)
+{
+	return source->heap_name ? source->heap_name : source->name;
+}
+
 /* Who counts it. Where nobody does, the memory of the process as a whole is still looked at, unless
  * there is no process (a replay). */
 static const char *heap_source(const struct session_facts *facts)
 {
 	if (facts->source->heap != HEAP_MODE_OFF)
-		return facts->source->name;
+		return counted_by(facts->source);
 	if (facts->config->source.heap == HEAP_MODE_OFF || !facts->config->target)
 		return "off";
 	return "totals";
@@ -57,6 +62,8 @@ static void describe_heap(struct session_facts *facts)
 	add(facts, "heap_source", heap_source(facts));
 	add(facts, "heap_source_reason", session_heap_reason(facts->config, facts->source));
 	add(facts, "heap_mode", heap_mode_names[facts->source->heap]);
+	add(facts, "heap_agent_reason",
+	    facts->config->agent_reason ? facts->config->agent_reason : "");
 	if (facts->source->heap == HEAP_MODE_OFF || !facts->config->target)
 		return;
 	add_number(facts, "heap_sample_bytes", source->heap_sample_bytes);
@@ -65,15 +72,18 @@ static void describe_heap(struct session_facts *facts)
 	/* At the end it is told again, by the moment at which counting began. */
 	if (target_rss_anonymous_bytes(facts->config->target, &bytes) == 0)
 		add_number(facts, "heap_anonymous_bytes_at_attach",
-			   source->start_on_exec ? 0 : bytes);
+			   source->start_on_exec || facts->config->is_heap_whole ? 0 : bytes);
 }
 
 static void add_notes(struct session_facts *facts)
 {
+	const char *agent = facts->config->agent_note;
 	OWN(str_done) struct str notes = {0};
 
 	for (size_t i = 0; i < facts->source->note_count; i++)
 		str_addf(&notes, "%s%s", i ? "\n" : "", facts->source->notes[i]);
+	if (agent && *agent)
+		str_addf(&notes, "%s%s", notes.length ? "\n" : "", agent);
 	add(facts, "notes", arena_strdup(facts->arena, str_text(&notes)));
 }
 
@@ -135,7 +145,7 @@ static void sum_up_heap(struct session_facts *facts, const struct pump *pump,
 	add_percentage(facts, "heap_cost_pct", heap->cost_ns < cpu_ns ? heap->cost_ns : cpu_ns,
 		       cpu_ns);
 	add_percentage(facts, "heap_complete_stacks_pct", share->complete_allocs, share->allocs);
-	if (facts->config->target)
+	if (facts->config->target && !facts->config->is_heap_whole)
 		add_number(facts, "heap_anonymous_bytes_at_attach",
 			   pump_anonymous_bytes_at_start(pump));
 }

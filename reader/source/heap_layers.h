@@ -39,11 +39,11 @@ struct heap_layers {
 	struct arena arena;
 	VEC(struct heap_layer) list;
 	VEC(struct heap_code) code;
-	uint64_t code_bytes; /* of these mappings */
-	const char *missing; /* where nothing was found: what was looked for */
-	struct str joined;   /* what the last update probed, "; " in between */
-	struct str left;     /* and what is no longer mapped */
-	struct str refused;  /* and what it could not: sentences */
+	uint64_t code_bytes;  /* of these mappings */
+	const char *missing;  /* where nothing was found: what was looked for */
+	struct str joined;    /* what the last update probed, "; " in between */
+	struct str left;      /* and what is no longer mapped */
+	struct str refused;   /* and what it could not: sentences */
 	bool without_frees;   /* frees are not probed, or not any more */
 	bool without_returns; /* nor the returns of what allocates */
 };

@@ -14,7 +14,7 @@ enum {
 	LOOK_MIN_NS = 200000000,
 };
 
-static const char *const what_costs[HEAP_MODES] = {
+static const char *const what_costs[HEAP_MODE_ALLOCS + 1] = {
 	[HEAP_MODE_OFF] = "",
 	[HEAP_MODE_EXACT] = "Counting each block",
 	[HEAP_MODE_SAMPLED] = "Sampling blocks by bytes",
@@ -137,7 +137,8 @@ static void write_reason(enum heap_mode from, enum heap_mode to, double cost, do
 				   " Sampling would cost %s %%.", sampled_text);
 	if (to == HEAP_MODE_OFF)
 		snprintf(ret_reason + length, (size_t)(HEAP_REASON_MAX - length),
-			 " Type --heap exact to count whatever it costs.");
+			 " Type --heap exact to count whatever it costs, or use the agent, which "
+			 "costs far less: rsprof run, --inject.");
 }
 
 bool heap_pace_step(struct heap_pace *pace, const struct heap_load *busiest, uint64_t wall_ns,
@@ -148,9 +149,9 @@ bool heap_pace_step(struct heap_pace *pace, const struct heap_load *busiest, uin
 
 	if (pace->mode == HEAP_MODE_OFF || wall_ns < LOOK_MIN_NS || cost <= max_pct)
 		return false;
-	while (to < HEAP_MODES && heap_predict_pct(pace, busiest, wall_ns, to) > max_pct)
+	while (to <= HEAP_MODE_ALLOCS && heap_predict_pct(pace, busiest, wall_ns, to) > max_pct)
 		to++;
-	if (to == HEAP_MODES)
+	if (to > HEAP_MODE_ALLOCS)
 		to = HEAP_MODE_OFF;
 	write_reason(pace->mode, to, cost,
 		     heap_predict_pct(pace, busiest, wall_ns, HEAP_MODE_SAMPLED), max_pct,

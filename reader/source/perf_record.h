@@ -25,7 +25,7 @@ struct perf_decoder {
 	bool threads_only;
 	uint32_t frames_kept; /* of a chain, the innermost */
 	uint32_t frames_cut;  /* a chain of this many user frames was cut short */
-	bool has_stacks; /* samples hold registers and a copy of the stack, not a call chain */
+	bool has_stacks;      /* samples hold registers and a copy of the stack, not a call chain */
 	bool value_is_period[SOURCE_EVENTS_MAX];
 
 	struct u64_map ids; /* identifier → index of streams */

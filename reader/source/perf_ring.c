@@ -32,8 +32,8 @@ int perf_ring_map(struct perf_ring *ring, int fd, size_t data_pages, unsigned ch
 void perf_ring_unmap(struct perf_ring *ring)
 {
 	if (ring->page)
-		munmap(ring->page, (size_t)(ring->data - (unsigned char *)ring->page) +
-					   ring->data_bytes);
+		munmap(ring->page,
+		       (size_t)(ring->data - (unsigned char *)ring->page) + ring->data_bytes);
 	*ring = (struct perf_ring){0};
 }
 

@@ -16,7 +16,7 @@ struct perf_ring {
 	struct perf_event_mmap_page *page;
 	unsigned char *data;
 	uint64_t data_bytes; /* a power of two */
-	uint64_t tail;       /* all before it has been read */
+	uint64_t tail;	     /* all before it has been read */
 	/* For records that wrap: PERF_RING_RECORD_MAX bytes, 8-aligned; rings of one reader may
 	 * share it. */
 	unsigned char *scratch;

@@ -90,6 +90,9 @@ int heap_write(struct store *store, int64_t checkpoint, const struct delta *delt
 		heap->peak_bytes = heap->live_bytes;
 		heap->peak_ns = delta->end_ns;
 	}
+	heap->is_peak_exact = delta->heap.is_peak_exact;
+	heap->exact_peak_bytes = delta->heap.peak_bytes;
+	heap->exact_peak_ns = delta->heap.peak_ns;
 	if (step > heap->longest_step)
 		heap->longest_step = step;
 	heap->looked_at = delta->checkpoint;
@@ -107,20 +110,26 @@ static int write_fact(struct store *store, const char *key, uint64_t value, stru
 int heap_write_facts(struct store *store, struct err *err)
 {
 	const struct write_heap *heap = &store->heap;
+	uint64_t peak_bytes = heap->peak_bytes, peak_ns = heap->peak_ns;
+	uint64_t resolution_ns = heap->longest_step * store->interval_ns;
 	int ret;
 
 	if (!heap->is_counted)
 		return 0;
+	if (heap->is_peak_exact) {
+		peak_bytes = heap->exact_peak_bytes;
+		peak_ns = heap->exact_peak_ns;
+		resolution_ns = 0;
+	}
 	ret = write_fact(store, FACT_LIVE, heap->live_bytes, err);
 	if (ret == 0)
-		ret = write_fact(store, FACT_PEAK, heap->peak_bytes, err);
+		ret = write_fact(store, FACT_PEAK, peak_bytes, err);
 	/* In recorded time, as checkpoints are. */
 	if (ret == 0)
-		ret = write_fact(store, FACT_PEAK_TIME,
-				 (store->offset_ns + heap->peak_ns) / NS_PER_MS, err);
+		ret = write_fact(store, FACT_PEAK_TIME, (store->offset_ns + peak_ns) / NS_PER_MS,
+				 err);
 	if (ret == 0)
-		ret = write_fact(store, FACT_RESOLUTION,
-				 heap->longest_step * store->interval_ns / NS_PER_MS, err);
+		ret = write_fact(store, FACT_RESOLUTION, resolution_ns / NS_PER_MS, err);
 	if (ret == 0)
 		ret = write_fact(store, FACT_UNKNOWN, heap->unknown_frees, err);
 	return ret;

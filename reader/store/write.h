@@ -56,6 +56,9 @@ struct write_heap {
 	struct heap_sums totals;  /* of the recording */
 	bool is_counted;
 	uint64_t live_bytes, peak_bytes, peak_ns, unknown_frees;
+	/* Of a trace that is whole, by the last look; not of looks. */
+	bool is_peak_exact;
+	uint64_t exact_peak_bytes, exact_peak_ns;
 	uint32_t looked_at;    /* the last checkpoint with a look in it */
 	uint32_t longest_step; /* between two looks, in checkpoints */
 };

@@ -26,7 +26,7 @@ enum {
 /* What compilers append to the name of a function that they copied or split. A number, or a hash in
  * digits, may follow. */
 static const char *const clone_suffixes[] = {
-	"llvm", "constprop", "isra", "part", "cold", "clone",
+	"llvm",	    "constprop",  "isra",   "part",	"cold", "clone",
 	"lto_priv", "localalias", "__uniq", "resolver", "warm", "hot",
 };
 

@@ -301,8 +301,7 @@ bool elf_file_is_after_syscall(const struct elf_file *file, uint64_t address)
 
 		if (!gelf_getphdr(file->elf, (int)i, &header) || header.p_type != PT_LOAD ||
 		    address < header.p_vaddr + sizeof(syscall) ||
-		    address - header.p_vaddr > header.p_filesz ||
-		    header.p_offset > file->size ||
+		    address - header.p_vaddr > header.p_filesz || header.p_offset > file->size ||
 		    address - header.p_vaddr > file->size - header.p_offset)
 			continue;
 		return !memcmp(image + header.p_offset + (address - header.p_vaddr) -

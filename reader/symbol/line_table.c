@@ -122,7 +122,7 @@ static bool read_header(struct cursor *section, struct program *ret_program)
 	program.step_bytes = (uint8_t)take(&head, 1);
 	if (version >= 4)
 		skip(&head, 1); /* operations an instruction: 1 but for VLIW machines */
-	skip(&head, 1);         /* default_is_stmt */
+	skip(&head, 1);		/* default_is_stmt */
 	program.line_base = (int8_t)take(&head, 1);
 	program.line_range = (uint8_t)take(&head, 1);
 	program.opcode_base = (uint8_t)take(&head, 1);

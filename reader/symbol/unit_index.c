@@ -20,7 +20,7 @@ struct level {
 struct build {
 	struct unit *unit;
 	const struct elf_file *code;
-	size_t range_count;                     /* of all kinds, dropped ones too */
+	size_t range_count;			/* of all kinds, dropped ones too */
 	struct level levels[DIE_DEPTH_MAX + 1]; /* by depth of the parent */
 };
 

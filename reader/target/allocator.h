@@ -51,9 +51,9 @@ struct allocator_layer {
 	/* "glibc", "jemalloc", "mimalloc", "tcmalloc", "musl", "malloc" (a program's own), "Rust";
 	 * or "libc": only mmap, munmap and sbrk of a C library whose malloc does not serve. */
 	const char *kind;
-	const char *object;	       /* base name of the file: "libc.so.6" */
-	int fd;			       /* of the file, open for reading; the list's */
-	uint64_t bias;		       /* absolute address - bias is the ELF address */
+	const char *object; /* base name of the file: "libc.so.6" */
+	int fd;		    /* of the file, open for reading; the list's */
+	uint64_t bias;	    /* absolute address - bias is the ELF address */
 	/* Absolute: where calls that it makes to itself come from. Of a library its executable
 	 * mappings; of the executable, where others' code stands beside it, from its first function
 	 * to its last. */

@@ -164,7 +164,7 @@ static int refuse_ended(pid_t pid, const char *comm, struct err *err)
 
 	str_add_scrubbed(&name, comm);
 	err_set(err, ERR_NOT_FOUND, -ESRCH, "Process %d%s%s%s has already ended.", pid,
-	        *comm ? " (" : "", str_text(&name), *comm ? ")" : "");
+		*comm ? " (" : "", str_text(&name), *comm ? ")" : "");
 	err_remedy(err, "List the processes: ps -e");
 	return -ESRCH;
 }

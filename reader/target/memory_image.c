@@ -149,7 +149,7 @@ struct image {
 	int memory_fd, copy_fd;
 	Elf64_Ehdr header;
 	Elf64_Phdr headers[ELF_HEADERS_MAX];
-	uint64_t bias;  /* run-time address minus vaddr */
+	uint64_t bias;	/* run-time address minus vaddr */
 	uint64_t bytes; /* of the copy */
 };
 

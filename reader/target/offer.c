@@ -51,6 +51,29 @@ static void offer_bpf(const struct offer_answers *answers, struct offer *offer)
 		fill(offer, OFFER_HEAP, "no", false);
 }
 
+/* It sees no waiting. Without a target nothing is known of it, and a command that is started gets
+ * it. */
+static void offer_agent(const struct offer_answers *answers, const struct target *target,
+			struct offer *offer)
+{
+	bool is_loaded = answers->agent == OFFER_AGENT_LOADED;
+	bool needs_timers = !answers->is_bpf_allowed && answers->perf == PERMIT_NO;
+
+	fill(offer, OFFER_WAIT, "never", false);
+	if (!target) {
+		fill(offer, OFFER_CPU, "with rsprof run", false);
+		fill(offer, OFFER_HEAP, "with rsprof run", false);
+		return;
+	}
+	fill(offer, OFFER_CPU,
+	     !is_loaded			 ? "no"
+	     : answers->has_agent_timers ? "yes"
+					 : "no timers",
+	     is_loaded && answers->has_agent_timers && needs_timers);
+	fill(offer, OFFER_HEAP, is_loaded && answers->agent_heap ? answers->agent_heap : "no",
+	     is_loaded && answers->agent_heap);
+}
+
 void offers_list(const struct permit *permit, const struct target *target,
 		 const struct offer_answers *answers, struct offer offers[OFFER_SOURCES])
 {
@@ -68,6 +91,7 @@ void offers_list(const struct permit *permit, const struct target *target,
 		[OFFER_AGENT_UNKNOWN] = "not known",
 		[OFFER_AGENT_ABSENT] = "not loaded",
 		[OFFER_AGENT_LOADED] = "loaded",
+		[OFFER_AGENT_UNUSABLE] = "cannot be used",
 	};
 
 	for (int i = 0; i < OFFER_SOURCES; i++) {
@@ -76,7 +100,7 @@ void offers_list(const struct permit *permit, const struct target *target,
 			fill(&offers[i], j, NOT_YET, false);
 	}
 	offers[OFFER_AGENT].source = "agent";
-	fill(&offers[OFFER_AGENT], OFFER_WAIT, "never", false); /* the agent sees no waiting */
+	offer_agent(answers, target, &offers[OFFER_AGENT]);
 	offers[OFFER_AGENT].here = target ? agent_here[answers->agent] : "depends on the target";
 	offers[OFFER_BPF].source = "bpf";
 	offer_bpf(answers, &offers[OFFER_BPF]);
@@ -86,6 +110,9 @@ void offers_list(const struct permit *permit, const struct target *target,
 	fill(&offers[OFFER_PERF], OFFER_HEAP, TOTALS,
 	     offers[OFFER_PERF].signals[OFFER_CPU].is_taken);
 	offers[OFFER_PERF].here = perf_here[answers->perf];
+	if (offers[OFFER_AGENT].signals[OFFER_HEAP].is_taken)
+		offers[OFFER_BPF].signals[OFFER_HEAP].is_taken =
+			offers[OFFER_PERF].signals[OFFER_HEAP].is_taken = false;
 	offers[OFFER_PTRACE].source = "ptrace";
 	fill(&offers[OFFER_PTRACE], OFFER_HEAP, TOTALS, false);
 	offers[OFFER_PTRACE].here = ptrace_here(permit, target);

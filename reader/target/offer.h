@@ -9,7 +9,12 @@
 enum offer_signal { OFFER_CPU, OFFER_WAIT, OFFER_HEAP, OFFER_SIGNALS };
 enum offer_source { OFFER_AGENT, OFFER_BPF, OFFER_PERF, OFFER_PTRACE, OFFER_SOURCES };
 
-enum offer_agent { OFFER_AGENT_UNKNOWN, OFFER_AGENT_ABSENT, OFFER_AGENT_LOADED };
+enum offer_agent {
+	OFFER_AGENT_UNKNOWN,
+	OFFER_AGENT_ABSENT,
+	OFFER_AGENT_LOADED,
+	OFFER_AGENT_UNUSABLE, /* of another version, damaged, or not readable */
+};
 
 /* Stable names: JSON. */
 extern const char *const offer_signal_names[OFFER_SIGNALS];
@@ -37,6 +42,9 @@ struct offer_answers {
 	bool is_bpf_allowed;
 	const char *bpf_missing; /* where it is not: in short, or NULL */
 	enum offer_agent agent;
+	/* Of one that is loaded. */
+	const char *agent_heap; /* "exact"; NULL: it does not count the heap */
+	bool has_agent_timers;
 	enum offer_heap heap;
 };
 

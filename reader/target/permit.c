@@ -47,8 +47,8 @@ static bool has_hardware_counters(void)
 		.exclude_kernel = 1,
 		.exclude_hv = 1,
 	};
-	OWN(own_close) int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1,
-					     PERF_FLAG_FD_CLOEXEC);
+	OWN(own_close)
+	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
 	if (fd >= 0)
 		return true;
@@ -87,14 +87,11 @@ void permit_read(struct permit *permit)
 	}
 	permit->uid = geteuid();
 	permit->capabilities = read_capabilities();
-	permit->perf_event_paranoid =
-		(int)read_setting("/proc/sys/kernel/perf_event_paranoid", -2);
+	permit->perf_event_paranoid = (int)read_setting("/proc/sys/kernel/perf_event_paranoid", -2);
 	permit->ptrace_scope = (int)read_setting("/proc/sys/kernel/yama/ptrace_scope", -1);
 	permit->kptr_restrict = (int)read_setting("/proc/sys/kernel/kptr_restrict", 0);
-	permit->perf_mlock_kb =
-		(uint64_t)read_setting("/proc/sys/kernel/perf_event_mlock_kb", 0);
-	permit->perf_max_stack =
-		(uint64_t)read_setting("/proc/sys/kernel/perf_event_max_stack", 0);
+	permit->perf_mlock_kb = (uint64_t)read_setting("/proc/sys/kernel/perf_event_mlock_kb", 0);
+	permit->perf_max_stack = (uint64_t)read_setting("/proc/sys/kernel/perf_event_max_stack", 0);
 	permit->perf_max_sample_rate =
 		(uint64_t)read_setting("/proc/sys/kernel/perf_event_max_sample_rate", 0);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {

@@ -24,8 +24,8 @@ static int try_event(pid_t tid, bool with_kernel)
 		.exclude_kernel = !with_kernel,
 		.exclude_hv = 1,
 	};
-	OWN(own_close) int fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1,
-					     PERF_FLAG_FD_CLOEXEC);
+	OWN(own_close)
+	int fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
 	return fd < 0 ? -errno : 0;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "reader/target/elf_headers.h"
+#include "reader/target/proc.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
 
@@ -22,7 +23,11 @@ enum {
 	 * others: neither share is ever exact. */
 	MOST_PCT = 50,
 	NONE_PCT = 10,
+	/* Of what a program is started with; the kernel allows 6 MiB by default. */
+	ENVIRONMENT_MAX = 8 * 1024 * 1024,
 };
+
+static const char AGENT[] = "librsprof_agent.so";
 
 struct eh_frame_table {
 	uint8_t version, pointer_encoding, count_encoding, table_encoding;
@@ -35,8 +40,7 @@ static uint64_t count_functions(int fd, const Elf64_Phdr *header)
 
 	if (header->p_filesz < sizeof(table) ||
 	    elf_read_bytes(fd, &table, sizeof(table), header->p_offset) < 0 ||
-	    table.version != TABLE_VERSION ||
-	    table.pointer_encoding != TABLE_POINTER_ENCODING ||
+	    table.version != TABLE_VERSION || table.pointer_encoding != TABLE_POINTER_ENCODING ||
 	    table.count_encoding != TABLE_COUNT_ENCODING)
 		return 0;
 	return table.count;
@@ -107,7 +111,29 @@ static bool is_mapped(const target_mappings *mappings, const char *library)
 
 bool traits_has_agent(const target_mappings *mappings)
 {
-	return is_mapped(mappings, "librsprof_agent.so");
+	return is_mapped(mappings, AGENT);
+}
+
+bool traits_preloads_agent(const struct target *target)
+{
+	OWN(str_done) struct str environment = {0};
+	const char *at, *end;
+
+	if (proc_read(target->proc_fd, "environ", ENVIRONMENT_MAX, &environment) < 0)
+		return false;
+	at = str_text(&environment);
+	end = at + environment.length;
+	for (; at < end; at += strlen(at) + 1) {
+		if (str_starts(at, "LD_PRELOAD=") && strstr(at, AGENT))
+			return true;
+	}
+	return false;
+}
+
+bool traits_has_linker(const target_mappings *mappings)
+{
+	return is_mapped(mappings, "ld-linux") || is_mapped(mappings, "ld-musl") ||
+	       is_mapped(mappings, "ld-2.");
 }
 
 const struct target_mapping *traits_executable(const struct target *target,

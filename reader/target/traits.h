@@ -18,6 +18,11 @@ enum frame_pointers {
 enum frame_pointers frame_pointers_guess(int fd);
 
 bool traits_has_agent(const target_mappings *mappings);
+/* By the environment that its program was started with. */
+bool traits_preloads_agent(const struct target *target);
+
+/* A dynamic linker is mapped; a static program has none. */
+bool traits_has_linker(const target_mappings *mappings);
 
 /* The first executable mapping of the target's executable, or NULL. */
 const struct target_mapping *traits_executable(const struct target *target,

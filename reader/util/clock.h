@@ -1,5 +1,5 @@
-/* Time in nanoseconds. Every record and every look at the clock is on CLOCK_MONOTONIC; wall time is only for
- * people. */
+/* Time in nanoseconds. Every record and every look at the clock is on CLOCK_MONOTONIC; wall time is
+ * only for people. */
 #ifndef RSPROF_UTIL_CLOCK_H
 #define RSPROF_UTIL_CLOCK_H
 

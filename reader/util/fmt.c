@@ -86,8 +86,11 @@ const char *fmt_span(char buffer[FMT_MAX], uint64_t ns)
 	}
 	if (unit == 2 && value >= 59.95)
 		return fmt_duration(buffer, ns < UINT64_MAX - NS_PER_S ? ns + NS_PER_S / 2 : ns);
-	snprintf(buffer, FMT_MAX, "%.*f%s", value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
-		 units[unit]);
+	snprintf(buffer, FMT_MAX, "%.*f%s",
+		 value >= 99.95	  ? 0
+		 : value >= 9.995 ? 1
+				  : 2,
+		 value, units[unit]);
 	return buffer;
 }
 

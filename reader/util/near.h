@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 enum {
-	NEAR_EDITS_MAX = 2,  /* more edits than this are another word */
+	NEAR_EDITS_MAX = 2,   /* more edits than this are another word */
 	NEAR_LENGTH_MAX = 64, /* longer words have no neighbours; bounds the work */
 };
 

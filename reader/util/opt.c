@@ -21,13 +21,13 @@ enum {
 struct given {
 	const struct opt *opt;
 	char name[GIVEN_NAME_MAX]; /* "--top", "-n" or "$RSPROF_INTERVAL", for errors */
-	const char *value;         /* NULL for a flag */
+	const char *value;	   /* NULL for a flag */
 };
 
 struct parse {
 	const struct opt *table; /* may be NULL */
 	char *into;
-	bool *was_given;         /* by index in table: on the command line */
+	bool *was_given; /* by index in table: on the command line */
 	struct err *err;
 };
 
@@ -175,8 +175,8 @@ static int store_list(struct parse *parse, const struct given *given)
 	if (!parse->was_given[given->opt - parse->table])
 		list->count = 0;
 	if (list->count == OPT_LIST_MAX)
-		return err_set(parse->err, ERR_USAGE, -EINVAL,
-			       "%s may be given %d times at most.", given->name, OPT_LIST_MAX);
+		return err_set(parse->err, ERR_USAGE, -EINVAL, "%s may be given %d times at most.",
+			       given->name, OPT_LIST_MAX);
 	list->values[list->count++] = given->value;
 	return 0;
 }

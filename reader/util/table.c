@@ -87,8 +87,7 @@ static void print_kept(struct table *table)
 
 void table_add(struct table *table, const struct table_cell *cells)
 {
-	if (!table->is_streaming &&
-	    table->cells.count / table->column_count > TABLE_ROWS_KEPT) {
+	if (!table->is_streaming && table->cells.count / table->column_count > TABLE_ROWS_KEPT) {
 		print_kept(table);
 		table->is_streaming = true;
 	}

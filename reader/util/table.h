@@ -1,5 +1,6 @@
-/* Rows of text in aligned columns: numbers to the right, text to the left, foreign characters scrubbed.
- * Widths follow the first TABLE_ROWS_KEPT rows; what comes later is printed as it comes. */
+/* Rows of text in aligned columns: numbers to the right, text to the left, foreign characters
+ * scrubbed. Widths follow the first TABLE_ROWS_KEPT rows; what comes later is printed as it comes.
+ */
 #ifndef RSPROF_UTIL_TABLE_H
 #define RSPROF_UTIL_TABLE_H
 

@@ -7,7 +7,7 @@
 
 /* Groups are numbered 0..count-1. */
 struct grouping {
-	uint32_t *of;     /* by location: its group */
+	uint32_t *of;	  /* by location: its group */
 	uint32_t *member; /* by group: one of its locations */
 	size_t count;
 };

@@ -34,6 +34,7 @@ struct heap_view {
 	uint64_t status_allocs[STACK_STATUSES], judged;
 	uint64_t live_bytes, live_blocks, peak_bytes, peak_ns;
 	struct heap_counts totals;
+	bool is_peak_exact; /* of a trace: not the highest at a look, but the highest of all */
 	bool is_estimate;
 	bool is_least;	     /* as of rows */
 	bool is_totals_only; /* the heap was not counted: no rows, and no numbers but memory's */

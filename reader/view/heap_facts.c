@@ -114,6 +114,32 @@ bool heap_facts_meta(const struct snapshot *snapshot, const char *key, uint64_t 
 	return text && parse_count(text, ret_value) == 0;
 }
 
+void heap_facts_find_peak(const struct snapshot *snapshot, struct heap_view *view)
+{
+	uint32_t recording = the_recording(snapshot);
+	uint64_t begin_ns =
+		snapshot->recording_count ? snapshot->recordings[recording].offset_ns : 0;
+	uint64_t resolution_ms, bytes, at_ms;
+
+	/* It is told of a recording as a whole. */
+	if (snapshot->window_from_ns > begin_ns || snapshot->window_to_ns < snapshot->duration_ns ||
+	    !heap_facts_meta(snapshot, "peak_resolution_ms", &resolution_ms) || resolution_ms ||
+	    !heap_facts_meta(snapshot, "heap_peak_bytes", &bytes) ||
+	    !heap_facts_meta(snapshot, "heap_peak_ms", &at_ms) || at_ms > UINT64_MAX / 1000000)
+		return;
+	view->is_peak_exact = true;
+	view->peak_bytes = bytes;
+	view->peak_ns = at_ms * 1000000;
+}
+
+/* That none is loaded is so of most processes. */
+const char *heap_facts_agent_reason(const struct snapshot *snapshot)
+{
+	const char *reason = heap_facts_text(snapshot, "heap_agent_reason");
+
+	return reason && strcmp(reason, "no agent is loaded") ? reason : "";
+}
+
 enum heap_mode heap_facts_first_mode(const struct snapshot *snapshot)
 {
 	const char *name = snapshot_meta_get(snapshot, "heap_mode");

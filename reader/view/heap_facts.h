@@ -11,6 +11,8 @@ bool heap_facts_is_totals_only(const struct snapshot *snapshot);
 void heap_facts_add_source(struct str *line, const struct snapshot *snapshot);
 /* Why it was not counted, or what is watched; "" where the file does not tell. */
 const char *heap_facts_reason(const struct snapshot *snapshot);
+/* Why it is not the agent that counted it, though one was looked for; "" where that is no news. */
+const char *heap_facts_agent_reason(const struct snapshot *snapshot);
 /* Does the step belong to the heap of the process that rows are of, and begin before the window
  * ends? */
 bool heap_facts_has_step(const struct snapshot *snapshot, const struct snapshot_step *step);
@@ -22,6 +24,9 @@ void heap_facts_fill(const struct snapshot *snapshot, struct heap_view *view);
 const char *heap_facts_text(const struct snapshot *snapshot, const char *key);
 /* Its number; false where it is none. */
 bool heap_facts_meta(const struct snapshot *snapshot, const char *key, uint64_t *ret_value);
+/* Where each call was traced, the peak is known better than by the looks of each checkpoint: writes
+ * is_peak_exact, and then peak_bytes and peak_ns. */
+void heap_facts_find_peak(const struct snapshot *snapshot, struct heap_view *view);
 /* The mode that the recording began in; exact where the file does not tell. */
 enum heap_mode heap_facts_first_mode(const struct snapshot *snapshot);
 /* The mode from that step on, "bpf, sampled" or "off"; the one before it where the step names none.

@@ -100,7 +100,8 @@ static void print_totals(FILE *to, const struct snapshot *snapshot, const struct
 		    view->frees_until_ns / 1000000);
 	print_known(to, "peak_bytes", is_counted, view->peak_bytes);
 	print_known(to, "peak_ms", is_counted, view->peak_ns / 1000000);
-	print_known(to, "peak_resolution_ms", is_counted, snapshot->heap_resolution_ns / 1000000);
+	print_known(to, "peak_resolution_ms", is_counted,
+		    view->is_peak_exact ? 0 : snapshot->heap_resolution_ns / 1000000);
 	print_known(to, "total_alloc_bytes", is_counted, totals->alloc_bytes);
 	print_known(to, "total_free_bytes", is_counted, totals->free_bytes);
 	print_known(to, "total_allocs", is_counted, totals->allocs);

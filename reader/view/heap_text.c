@@ -151,6 +151,18 @@ static void add_steps(struct str *warnings, struct str *notes, const struct snap
 			"~ estimated: not each block was counted, but a sample by bytes\n");
 }
 
+/* "not counted by the agent: ./app is statically linked" */
+static void add_agent(struct str *notes, const struct snapshot *snapshot)
+{
+	const char *reason = heap_facts_agent_reason(snapshot);
+
+	if (!*reason)
+		return;
+	str_add(notes, "not counted by the agent: ");
+	cell_add_clean(notes, reason);
+	str_add(notes, "\n");
+}
+
 static void print_warm(FILE *to, const struct str *lines, bool colour)
 {
 	if (!lines->length)
@@ -258,6 +270,7 @@ static void print_counted(FILE *to, const struct snapshot *snapshot, const struc
 	print_warm(to, &warnings, print->colour);
 	for (size_t i = 0; i < view->row_count; i++)
 		places[i] = ROW_PLACE(&view->rows[i]);
+	add_agent(&note, snapshot);
 	text_add_missing_lines(&note, snapshot, places, view->row_count);
 	fprintf(to, "%s\n", str_text(&note));
 	if (!view->location_count) {

@@ -276,6 +276,7 @@ static void build_rows(struct building *building, const struct heap_key *key,
 	vec_done(&rows);
 	tally_tree_done(&building->tree);
 	free(building->stacks);
+	heap_facts_find_peak(building->snapshot, view);
 }
 
 /* Strings of rows are the snapshot's: the view goes before its snapshot. */

@@ -10,8 +10,7 @@ void view_print_losses(FILE *to, const struct losses *losses)
 
 		if (!losses->count[cause])
 			continue;
-		fprintf(to, "%s %s %s (%s)%s%s\n",
-			text->weight == LOSS_IS_LOST ? "lost" : "noted",
+		fprintf(to, "%s %s %s (%s)%s%s\n", text->weight == LOSS_IS_LOST ? "lost" : "noted",
 			fmt_count(count, losses->count[cause]), text->unit, text->reason,
 			*text->hint ? ": " : "", text->hint);
 	}

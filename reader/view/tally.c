@@ -197,7 +197,7 @@ struct counting {
 	const struct tally_tree *tree;
 	const uint32_t *group_of;
 	struct tally *tallies;
-	uint32_t *on_path;        /* by group: its locations between the root and here */
+	uint32_t *on_path;	  /* by group: its locations between the root and here */
 	VEC(struct subtree) path; /* the last is the node itself, complete when it is left */
 };
 

@@ -31,11 +31,11 @@ struct tally_tree {
 	bool no_inline;
 	uint32_t first_root;
 	uint32_t *first_child, *next_sibling; /* by node; roots are siblings of each other */
-	uint32_t *first_stack;                /* by node: a stack that ends there */
-	uint32_t *next_stack;                 /* by stack: another that ends at the same node */
-	bool *is_reached;                     /* by node: it hangs on a root */
-	struct sum *stacks;                   /* by stack */
-	struct sum no_stack;                  /* of rows whose stack does not exist */
+	uint32_t *first_stack;		      /* by node: a stack that ends there */
+	uint32_t *next_stack;		      /* by stack: another that ends at the same node */
+	bool *is_reached;		      /* by node: it hangs on a root */
+	struct sum *stacks;		      /* by stack */
+	struct sum no_stack;		      /* of rows whose stack does not exist */
 	uint32_t *charged; /* by stack: a location on it, SNAPSHOT_NONE where it has no frames */
 };
 
