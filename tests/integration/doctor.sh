@@ -49,6 +49,16 @@ if may_use_bpf; then
 	check_equal doctor_bpf_answers "$(cell bpf cpu) $(cell bpf wait) $(cell bpf heap)" "yes yes yes"
 	check_equal doctor_has_no_advice "$(of '.advice | length')" 0
 fi
+check_equal doctor_finds_the_agents_library "$(of .agent_library)" "$(realpath "$BUILD/librsprof_agent.so")"
+check_equal doctor_sees_no_agent "$(of '"\(.target.agent) \(.target.agent_facts) \(.target.agent_refused)"')" \
+	"false null null"
+check_equal doctor_would_inject "$(of '"\(.target.inject) \(.target.inject_missing)"')" "true null"
+check_equal doctor_agent_answers "$(cell agent cpu) $(cell agent wait) $(cell agent heap)" "no never no"
+start_running "$TARGETS/heapload_static" 50 100
+json=$("$RSPROF" doctor -p "$target_pid" --json)
+check_equal doctor_would_not_inject_static "$(of '"\(.target.inject) \(.target.inject_missing)"')" \
+	"false the program is statically linked"
+stop_target
 run "$RSPROF" doctor -p "$burn"
 check_contains doctor_marks_what_is_taken "$out" "what rsprof -p $burn would take"
 check_contains doctor_names_the_target "$out" "target $burn burn"
@@ -75,6 +85,7 @@ if is_root && as_ordinary burn; then
 	check_contains doctor_refused_says_why "$out" "another user"
 	check_contains doctor_refused_command "$out" "sudo rsprof -p $burn"
 	json=$("${as[@]}" "$RSPROF" doctor -p "$burn" --json)
+	check_equal doctor_refused_injects_nothing "$(of .target.inject)" false
 	check_equal doctor_refused_takes_nothing \
 		"$(taken cpu)$(taken wait)$(taken heap)" ""
 	check_refusal doctor_was_right 4 "${as[@]}" "$RSPROF" -p "$burn" -q -d 1s -o "$dir/refused.db"

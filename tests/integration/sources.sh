@@ -25,12 +25,13 @@ check_samples_there() {
 	check_between "$1_samples" "$(sql "$db" 'SELECT SUM(count) FROM cpu_samples')" 5 60
 }
 
-# Asked for and never there, or not there in this version.
-for source in agent ptrace; do
-	check_refusal "forced_$source" 4 "$RSPROF" -p "$burn" -q -d 1s --source $source -o "$dir/$source.db"
-	check_contains "forced_${source}_is_told" "$errors" "has no source \"$source\""
-	check_absent "forced_${source}_no_file" "$dir/$source.db"
-done
+# Asked for and not there, in this process or this version.
+check_refusal forced_ptrace 4 "$RSPROF" -p "$burn" -q -d 1s --source ptrace -o "$dir/ptrace.db"
+check_contains forced_ptrace_is_told "$errors" "has no source \"ptrace\""
+check_absent forced_ptrace_no_file "$dir/ptrace.db"
+check_refusal forced_agent 4 "$RSPROF" -p "$burn" -q -d 1s --source agent -o "$dir/agent.db"
+check_contains forced_agent_is_told "$errors" "The source agent cannot be used: no agent is loaded."
+check_absent forced_agent_no_file "$dir/agent.db"
 check_refusal waits_by_perf 4 "$RSPROF" -p "$burn" -q -d 1s --source perf -e cpu-clock,wait-time \
 	-o "$dir/waits.db"
 check_contains waits_by_perf_are_told "$errors" "wait-time needs the source bpf"
@@ -45,11 +46,12 @@ check_absent bounds_no_file "$dir/zero.db"
 check_refusal heap_traced 4 "$RSPROF" -p "$burn" -q -d 1s --heap trace -o "$dir/heap.db"
 check_contains heap_traced_is_told "$errors" "Tracing every allocation needs the agent"
 check_refusal heap_by_perf 4 "$RSPROF" -p "$burn" -q -d 1s --source perf --heap exact -o "$dir/heap.db"
-check_contains heap_by_perf_is_told "$errors" "Counting the heap needs the source bpf"
+check_contains heap_by_perf_is_told "$errors" "Counting the heap needs the agent or the source bpf"
 check_refusal heap_sampled_by_perf 4 "$RSPROF" -p "$burn" -q -d 1s --source perf --heap sampled \
 	-o "$dir/heap.db"
-run "$RSPROF" run -q --heap trace -o "$dir/heap.db" -- "$TARGETS/burn" 1
+run "$RSPROF" run -q --heap trace -o "$dir/heap.db" -- "$TARGETS/heapload_static" 1
 check_equal heap_traced_never_runs "$status" 125
+check_contains heap_traced_static_is_told "$errors" "heapload_static is statically linked"
 for bound in "--heap all" "--heap-sample 1023" "--heap-sample 4097K" "--heap-blocks 1023" \
 	"--heap-blocks 67108865" "--heap-stacks 63" "--heap-stacks 1048577"; do
 	# shellcheck disable=SC2086 # two words
@@ -174,7 +176,7 @@ $(meta_of "$db" heap_stacks_max)" "524288 1048576 65536"
 		check_samples_there no_btf
 		check_contains no_btf_is_said "$said" "cpu by perf (bpf: no BTF in this kernel)"
 		check_contains no_btf_heap_is_said "$errors" \
-			"heap: totals from /proc only: bpf: no BTF in this kernel"
+			"heap: totals from /proc only: no agent is loaded; bpf: no BTF in this kernel"
 		check_refusal no_btf_heap 4 "${without_btf[@]}" "$RSPROF" -p "$burn" -q -d 1s \
 			--heap exact -o "$dir/no_btf_heap.db"
 		check_contains no_btf_heap_is_told "$errors" BTF

@@ -1,10 +1,11 @@
-/* Unit tests: each TEST runs in a child of its own, so a crash, a hang or a leaked descriptor is one
- * failure and no more. A test that cannot run here calls SKIP with its reason.
+/* Unit tests: each TEST runs in a child of its own, so a crash, a hang or a leaked descriptor is
+ * one failure and no more. A test that cannot run here calls SKIP with its reason.
  *
  *     TEST(durations_round_trip) { CHECK_EQ_U64(x, 5); }
  *     KIT_MAIN
  *
- * Prints a line a test, "ok NAME", "not ok NAME: …" or "skip NAME: reason", which tests/run counts. */
+ * Prints a line a test, "ok NAME", "not ok NAME: …" or "skip NAME: reason", which tests/run counts.
+ */
 #ifndef RSPROF_TESTS_LIB_KIT_H
 #define RSPROF_TESTS_LIB_KIT_H
 
@@ -76,7 +77,8 @@ const char *kit_folder(void);
 
 #define CHECK_BETWEEN(got, low, high)                                                              \
 	do {                                                                                       \
-		double kit_got = (double)(got), kit_low = (double)(low), kit_high = (double)(high);\
+		double kit_got = (double)(got), kit_low = (double)(low),                           \
+		       kit_high = (double)(high);                                                  \
 		if (!(kit_got >= kit_low && kit_got <= kit_high))                                  \
 			FAIL("%s is %g, not within %g..%g", #got, kit_got, kit_low, kit_high);     \
 	} while (0)

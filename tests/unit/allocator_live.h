@@ -118,7 +118,7 @@ static inline void done(struct looked *looked)
 }
 
 static inline const struct allocator_function *find(const struct looked *looked, uint32_t layer,
-					     const char *name)
+						    const char *name)
 {
 	for (size_t i = 0; i < looked->list.functions.count; i++)
 		if (looked->list.functions.items[i].layer == layer &&
@@ -128,8 +128,8 @@ static inline const struct allocator_function *find(const struct looked *looked,
 }
 
 static inline void check_function(const struct looked *looked, uint32_t layer, const char *name,
-			   enum allocator_call call, unsigned size_argument,
-			   unsigned pointer_argument)
+				  enum allocator_call call, unsigned size_argument,
+				  unsigned pointer_argument)
 {
 	const struct allocator_function *function = find(looked, layer, name);
 
@@ -186,7 +186,7 @@ static inline void check_list(const struct looked *looked)
 }
 
 static inline void check_layer(const struct looked *looked, uint32_t layer, const char *kind,
-			const char *object)
+			       const char *object)
 {
 	if (looked->list.layers.count <= layer)
 		FAIL("no layer %u (%s): %s", layer, kind,

@@ -39,7 +39,7 @@ static inline int image_fd(const void *bytes, size_t size)
 }
 
 static inline int build_image(const void *bytes, size_t size, struct unwind_rules *rules,
-		       struct unwind_table **ret_table)
+			      struct unwind_table **ret_table)
 {
 	int fd = image_fd(bytes, size), ret = unwind_table_build(fd, rules, ret_table);
 

@@ -250,8 +250,8 @@ static inline void live_check_no_loss(const struct live_tally *tally)
 	CHECK_EQ_U64(tally->foreign, 0);
 }
 
-/* A thread's samples at 999 Hz, within the larger of 5 % and 3 samples of its CPU time. On each CPU that it
- * ran on, the period that it had begun there is missing. */
+/* A thread's samples at 999 Hz, within the larger of 5 % and 3 samples of its CPU time. On each CPU
+ * that it ran on, the period that it had begun there is missing. */
 static inline void live_check_rate(uint64_t samples, uint64_t cpu_ns)
 {
 	double wanted = (double)cpu_ns * 999 / 1e9;

@@ -1,5 +1,5 @@
-/* A recorder for tests of the store: interns with the real tables, tells deltas as the pump does, and
- * keeps every row, so that sums can be checked against it. */
+/* A recorder for tests of the store: interns with the real tables, tells deltas as the pump does,
+ * and keeps every row, so that sums can be checked against it. */
 #ifndef RSPROF_TESTS_UNIT_STORE_MAKER_H
 #define RSPROF_TESTS_UNIT_STORE_MAKER_H
 
@@ -32,11 +32,11 @@ struct maker {
 	struct stack_table *stacks;
 	struct arena arena;
 	VEC(struct delta_thread) threads;
-	VEC(struct delta_row) rows;  /* of the next checkpoint */
-	VEC(struct made_row) all;    /* of all checkpoints */
-	VEC(struct delta_heap_row) heap_rows;	/* of the next checkpoint */
-	VEC(struct made_heap_row) all_heap;	/* of all checkpoints */
-	VEC(struct heap_counts) heap_totals;	/* by stack_id */
+	VEC(struct delta_row) rows;	      /* of the next checkpoint */
+	VEC(struct made_row) all;	      /* of all checkpoints */
+	VEC(struct delta_heap_row) heap_rows; /* of the next checkpoint */
+	VEC(struct made_heap_row) all_heap;   /* of all checkpoints */
+	VEC(struct heap_counts) heap_totals;  /* by stack_id */
 	struct heap_state heap; /* where is_counted is set, live_* are as the rows tell */
 	VEC(struct resolved_frame) frames;
 	VEC(struct stack_charge) charges;
@@ -48,8 +48,8 @@ struct maker {
 
 static const struct event_kind *maker_events[2];
 static const struct store_fact maker_facts[] = {
-	{"attribute_version", "1"}, {"cpu_freq_hz", "99"},     {"cpu_source", "perf"},
-	{"cpu_source_reason", ""},  {"heap_source", "off"},    {"wait_source", "off"},
+	{"attribute_version", "1"}, {"cpu_freq_hz", "99"},  {"cpu_source", "perf"},
+	{"cpu_source_reason", ""},  {"heap_source", "off"}, {"wait_source", "off"},
 };
 
 static inline struct store_recording maker_recording(void)
@@ -116,9 +116,12 @@ static inline void maker_create(struct maker *maker, const char *path)
 
 static inline module_id maker_module(struct maker *maker, const char *path, uint8_t build)
 {
-	struct module_facts facts = {
-		.kind = MODULE_FILE, .path = path, .inode = build, .build_id = {build},
-		.build_id_size = 1, .fd = -1};
+	struct module_facts facts = {.kind = MODULE_FILE,
+				     .path = path,
+				     .inode = build,
+				     .build_id = {build},
+				     .build_id_size = 1,
+				     .fd = -1};
 	bool is_new;
 
 	return module_table_intern(maker->modules, &facts, &is_new)->id;
@@ -149,8 +152,12 @@ static inline stack_id maker_stack(struct maker *maker, module_id module, enum s
 static inline void maker_row(struct maker *maker, uint32_t event, thread_id thread, stack_id stack,
 			     uint64_t count, uint64_t kernel, uint64_t value)
 {
-	struct delta_row row = {.thread = thread, .stack = stack, .event_index = event,
-				.count = count, .kernel_count = kernel, .value = value};
+	struct delta_row row = {.thread = thread,
+				.stack = stack,
+				.event_index = event,
+				.count = count,
+				.kernel_count = kernel,
+				.value = value};
 
 	*vec_add(&maker->rows) = row;
 	*vec_add(&maker->all) = (struct made_row){maker->checkpoint + 1, row};
@@ -298,10 +305,9 @@ static inline void maker_finish(struct maker *maker, uint64_t duration_ms)
 }
 
 /* The same profile in every file:
- *   main (0x1000, user) calls parse (0x2000, with an inlined std helper) calls libc (0x100, internal)
- *   thread 1 "burn", thread 2 "io"; 3 checkpoints of a second.
- * Samples of cpu-clock: parse's line 89 gets 5 + 7 + 0, main's line 142 gets 2 + 0 + 1, no user stack
- * 0 + 0 + 4. */
+ *   main (0x1000, user) calls parse (0x2000, with an inlined std helper) calls libc (0x100,
+ * internal) thread 1 "burn", thread 2 "io"; 3 checkpoints of a second. Samples of cpu-clock:
+ * parse's line 89 gets 5 + 7 + 0, main's line 142 gets 2 + 0 + 1, no user stack 0 + 0 + 4. */
 static inline void maker_small(struct maker *maker, const char *path)
 {
 	const struct source_line main_line = {"main", "src/main.rs", "/home/me/src/main.rs", 142};
@@ -398,7 +404,8 @@ static inline enum err_kind read_outcome(const char *path, struct err *err)
 	memset(err, 0, sizeof(*err));
 	if (store_reader_open(path, &reader, err) < 0)
 		return err->kind;
-	if (store_reader_snapshot(reader, (struct store_window){0, UINT64_MAX}, &snapshot, err) < 0) {
+	if (store_reader_snapshot(reader, (struct store_window){0, UINT64_MAX}, &snapshot, err) <
+	    0) {
 		store_reader_close(reader);
 		return err->kind;
 	}

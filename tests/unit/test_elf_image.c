@@ -59,19 +59,36 @@ static struct fixture *make_fixture(void)
 	file.header.e_phoff = offsetof(struct fixture, headers);
 	file.header.e_phentsize = sizeof(Elf64_Phdr);
 	file.header.e_phnum = HEADERS;
-	file.headers[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R, .p_filesz = 2048,
-				       .p_memsz = 2048, .p_align = 4096};
-	file.headers[1] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X,
-				       .p_offset = TEXT_AT, .p_vaddr = 0x12000,
-				       .p_filesz = TEXT_BYTES, .p_memsz = TEXT_BYTES,
+	file.headers[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+				       .p_flags = PF_R,
+				       .p_filesz = 2048,
+				       .p_memsz = 2048,
 				       .p_align = 4096};
-	file.headers[2] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_W,
-				       .p_offset = 6144, .p_vaddr = 0x24800, .p_filesz = 100,
-				       .p_memsz = 9000, .p_align = 4096};
-	file.headers[3] = (Elf64_Phdr){.p_type = PT_NOTE, .p_flags = PF_R, .p_offset = NOTES_AT,
-				       .p_filesz = 64, .p_memsz = 64, .p_align = 4};
-	file.headers[4] = (Elf64_Phdr){.p_type = PT_GNU_EH_FRAME, .p_flags = PF_R,
-				       .p_offset = TABLE_AT, .p_filesz = 12, .p_memsz = 12};
+	file.headers[1] = (Elf64_Phdr){.p_type = PT_LOAD,
+				       .p_flags = PF_R | PF_X,
+				       .p_offset = TEXT_AT,
+				       .p_vaddr = 0x12000,
+				       .p_filesz = TEXT_BYTES,
+				       .p_memsz = TEXT_BYTES,
+				       .p_align = 4096};
+	file.headers[2] = (Elf64_Phdr){.p_type = PT_LOAD,
+				       .p_flags = PF_R | PF_W,
+				       .p_offset = 6144,
+				       .p_vaddr = 0x24800,
+				       .p_filesz = 100,
+				       .p_memsz = 9000,
+				       .p_align = 4096};
+	file.headers[3] = (Elf64_Phdr){.p_type = PT_NOTE,
+				       .p_flags = PF_R,
+				       .p_offset = NOTES_AT,
+				       .p_filesz = 64,
+				       .p_memsz = 64,
+				       .p_align = 4};
+	file.headers[4] = (Elf64_Phdr){.p_type = PT_GNU_EH_FRAME,
+				       .p_flags = PF_R,
+				       .p_offset = TABLE_AT,
+				       .p_filesz = 12,
+				       .p_memsz = 12};
 	for (int i = 0; i < BUILD_ID_MAX; i++)
 		id[i] = (uint8_t)(0xa0 + i);
 	put_note(&file, NOTES_AT, "Foo", NT_GNU_BUILD_ID, "none", 4);
@@ -271,8 +288,8 @@ TEST(more_segments_than_are_kept_do_no_harm)
 	file.header = make_fixture()->header;
 	file.header.e_phnum = MANY;
 	for (int i = 0; i < MANY; i++)
-		file.headers[i] = (Elf64_Phdr){.p_type = PT_LOAD,
-					       .p_vaddr = (uint64_t)i << 12, .p_memsz = 16};
+		file.headers[i] = (Elf64_Phdr){
+			.p_type = PT_LOAD, .p_vaddr = (uint64_t)i << 12, .p_memsz = 16};
 	CHECK_EQ_I64(read_bytes(&file, sizeof(file), &image), 0);
 	CHECK_EQ_U64(image.segment_count, SEGMENTS_MAX);
 	CHECK_EQ_U64(image.segments[SEGMENTS_MAX - 1].vaddr, (uint64_t)(SEGMENTS_MAX - 1) << 12);
@@ -308,8 +325,8 @@ TEST(damaged_variants_are_read_or_refused)
 
 	for (int i = 0; i < VARIANTS; i++) {
 		struct fixture *file = make_fixture();
-		size_t count = next_random(&random) % 8 ? FILE_BYTES
-							: next_random(&random) % FILE_BYTES;
+		size_t count =
+			next_random(&random) % 8 ? FILE_BYTES : next_random(&random) % FILE_BYTES;
 		struct elf_image image;
 		int fd, ret;
 

@@ -77,10 +77,9 @@ TEST(durations_are_read)
 	static const struct {
 		const char *text;
 		uint64_t ns;
-	} right[] = {{"30s", 30 * S},	 {"5m", 300 * S},      {"2h", 7200 * S},
-		     {"1h30m", 5400 * S}, {"250ms", S / 4},    {"10", 10 * S},
-		     {"0.5", S / 2},	 {"1.5s", S + S / 2},  {"1d", 86400 * S},
-		     {"10us", 10000},	 {"7ns", 7},	       {"0", 0}};
+	} right[] = {{"30s", 30 * S},	{"5m", 300 * S}, {"2h", 7200 * S}, {"1h30m", 5400 * S},
+		     {"250ms", S / 4},	{"10", 10 * S},	 {"0.5", S / 2},   {"1.5s", S + S / 2},
+		     {"1d", 86400 * S}, {"10us", 10000}, {"7ns", 7},	   {"0", 0}};
 	static const char *const wrong[] = {"",	   "s",	   "-1s",  "1x",  "1h30", "1 s", "1..5",
 					    ".5s", "1e3s", "0x10", "nan", "5s ",  " 5s", "1m2"};
 	uint64_t ns = 77;
@@ -104,10 +103,19 @@ TEST(sizes_are_read)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} right[] = {{"512", 512},	{"64K", 65536},	     {"64k", 65536},  {"16M", 16 << 20},
-		     {"16MiB", 16 << 20}, {"16MB", 16 << 20}, {"1G", 1 << 30}, {"0", 0},
-		     {"1.5K", 1536},	{"2T", UINT64_C(2) << 40}, {"5B", 5}};
-	static const char *const wrong[] = {"", "K", "-1", "1X", "1KK", "1MiBs", "0x10", "1e3", "1.2.3"};
+	} right[] = {{"512", 512},
+		     {"64K", 65536},
+		     {"64k", 65536},
+		     {"16M", 16 << 20},
+		     {"16MiB", 16 << 20},
+		     {"16MB", 16 << 20},
+		     {"1G", 1 << 30},
+		     {"0", 0},
+		     {"1.5K", 1536},
+		     {"2T", UINT64_C(2) << 40},
+		     {"5B", 5}};
+	static const char *const wrong[] = {"",	     "K",    "-1",  "1X",   "1KK",
+					    "1MiBs", "0x10", "1e3", "1.2.3"};
 	uint64_t bytes = 77;
 
 	for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {

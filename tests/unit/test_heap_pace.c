@@ -233,7 +233,8 @@ TEST(the_reason_tells_cost_and_limit)
 	check_reason(HEAP_MODE_EXACT, &load,
 		     "Counting each block cost 100 % of the busiest thread, more than "
 		     "--max-overhead (5 %). Sampling would cost 100 %. Type --heap exact to count "
-		     "whatever it costs.");
+		     "whatever it costs, or use the agent, which costs far less: rsprof run, "
+		     "--inject.");
 	load = (struct heap_load){.hits = 100000, .free_hits = 50000};
 	check_reason(HEAP_MODE_SAMPLED, &load,
 		     "Sampling blocks by bytes cost 6.0 % of the busiest thread, more than "
@@ -241,7 +242,8 @@ TEST(the_reason_tells_cost_and_limit)
 	load.free_hits = 0;
 	check_reason(HEAP_MODE_ALLOCS, &load,
 		     "Sampling allocations cost 6.0 % of the busiest thread, more than "
-		     "--max-overhead (5 %). Type --heap exact to count whatever it costs.");
+		     "--max-overhead (5 %). Type --heap exact to count whatever it costs, "
+		     "or use the agent, which costs far less: rsprof run, --inject.");
 }
 
 TEST(the_longest_reason_fits)
@@ -253,7 +255,7 @@ TEST(the_longest_reason_fits)
 	CHECK(!heap_pace_step(&pace, &load, UINT64_MAX, UINT32_MAX, reason));
 	CHECK(heap_pace_step(&pace, &load, NS_PER_S, 99, reason));
 	CHECK(strlen(reason) < HEAP_REASON_MAX - 1);
-	CHECK_EQ_STR(reason + strlen(reason) - 10, " it costs.");
+	CHECK_EQ_STR(reason + strlen(reason) - 10, " --inject.");
 }
 
 KIT_MAIN

@@ -135,8 +135,8 @@ static void check_image(int fd, const char *original_path)
 	CHECK_EQ_I64(elf_image_read(fd, &got), 0);
 	CHECK_EQ_I64(elf_image_read(original, &want), 0);
 	CHECK_EQ_U64(got.segment_count, want.segment_count);
-	CHECK(memcmp(got.segments, want.segments,
-		     want.segment_count * sizeof(want.segments[0])) == 0);
+	CHECK(memcmp(got.segments, want.segments, want.segment_count * sizeof(want.segments[0])) ==
+	      0);
 	CHECK_EQ_U64(got.build_id_size, 20);
 	CHECK(memcmp(got.build_id, want.build_id, 20) == 0);
 	for (size_t i = 1; i < want.segment_count; i++)

@@ -52,10 +52,18 @@ TEST(lines_of_all_kinds_are_parsed)
 TEST(lines_that_are_none_are_passed_over)
 {
 	static const char *const lines[] = {
-		"", "nonsense", "1000-1000 r-xp 0 0:0 0 /empty", "2000-1000 r-xp 0 0:0 0 /turned",
-		"1000-2000", "1000-2000 r-xp", "1000-2000 r-xp 0 0:0", "1000-2000 r-xp 0 0 0 /x",
-		"10000000000000000-2 r-xp 0 0:0 0 /x", "1000-2000 r-xp 0 100000000:0 0 /x",
-		"1000-2000 r-xp 0 0:0 99999999999999999999 /x", "-1-2000 r-xp 0 0:0 0 /x",
+		"",
+		"nonsense",
+		"1000-1000 r-xp 0 0:0 0 /empty",
+		"2000-1000 r-xp 0 0:0 0 /turned",
+		"1000-2000",
+		"1000-2000 r-xp",
+		"1000-2000 r-xp 0 0:0",
+		"1000-2000 r-xp 0 0 0 /x",
+		"10000000000000000-2 r-xp 0 0:0 0 /x",
+		"1000-2000 r-xp 0 100000000:0 0 /x",
+		"1000-2000 r-xp 0 0:0 99999999999999999999 /x",
+		"-1-2000 r-xp 0 0:0 0 /x",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -91,8 +99,8 @@ TEST(damaged_text_does_no_harm)
 		char *exact;
 
 		for (int j = 0; j < 3; j++)
-			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s",
-						   line);
+			length +=
+				(size_t)snprintf(text + length, sizeof(text) - length, "%s", line);
 		for (int j = 0; j < 4; j++) {
 			random = random * 6364136223846793005u + 1442695040888963407u;
 			text[(random >> 33) % length] = (char)(random >> 56);

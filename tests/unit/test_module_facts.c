@@ -55,8 +55,8 @@ TEST(code_made_at_run_time_is_anonymous)
 {
 	struct child child = child_start(map_code, NULL);
 	struct target *target = open_target(child.pid);
-	static const char *const paths[] = {"", "[heap]", "[stack]", "[anon: jit]", "//anon",
-					    "anon_inode:[x]"};
+	static const char *const paths[] = {"",	      "[heap]",	       "[stack]", "[anon: jit]",
+					    "//anon", "anon_inode:[x]"};
 	struct module_storage storage;
 	struct target_mapping mapping;
 	struct module_facts facts;
@@ -95,8 +95,8 @@ TEST(other_modules_are_told_as_they_are)
 	struct child child = child_start(child_idle, NULL);
 	struct target *target = open_target(child.pid);
 	static char vsyscall[] = "[vsyscall]", text[512], deleted[600];
-	struct target_mapping mapping = {.start = 0xffffffffff600000, .end = 0xffffffffff601000,
-					 .path = vsyscall};
+	struct target_mapping mapping = {
+		.start = 0xffffffffff600000, .end = 0xffffffffff601000, .path = vsyscall};
 	struct module_storage storage;
 	struct module_facts facts;
 	struct stat stat_of;
@@ -112,8 +112,8 @@ TEST(other_modules_are_told_as_they_are)
 	file = fopen(text, "we");
 	CHECK(file && fputs("no program", file) >= 0 && fclose(file) == 0);
 	CHECK(stat(text, &stat_of) == 0);
-	mapping = (struct target_mapping){.start = 0x1000, .end = 0x2000, .path = text,
-					  .inode = stat_of.st_ino};
+	mapping = (struct target_mapping){
+		.start = 0x1000, .end = 0x2000, .path = text, .inode = stat_of.st_ino};
 	/* The device is wrong and the file is mapped nowhere: not the mapped file. */
 	mapping.device_major = 0xfff;
 	target_module_facts(target, &mapping, &storage, &facts);

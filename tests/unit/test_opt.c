@@ -20,7 +20,8 @@ struct values {
 #define AT(member) offsetof(struct values, member)
 
 static const struct opt table[] = {
-	{'q', "quiet", NULL, OPT_FLAG, AT(quiet), .environment = "TEST_OPT_QUIET", .help = "no screen"},
+	{'q', "quiet", NULL, OPT_FLAG, AT(quiet), .environment = "TEST_OPT_QUIET",
+	 .help = "no screen"},
 	{'a', "append", NULL, OPT_FLAG, AT(append), .help = "go on"},
 	{'o', "output", "FILE", OPT_TEXT, AT(output), .help = "where to"},
 	{'n', "top", "N", OPT_COUNT, AT(top), .min = 1, .shown_default = "20", .help = "rows"},
@@ -216,7 +217,8 @@ TEST(missing_and_superfluous_values_are_refused)
 
 TEST(counts_out_of_range_are_refused)
 {
-	check_refused("--cpu-freq 0", "--cpu-freq takes a whole number from 1 to 10000, not \"0\".", "");
+	check_refused("--cpu-freq 0", "--cpu-freq takes a whole number from 1 to 10000, not \"0\".",
+		      "");
 	check_refused("--cpu-freq=10001",
 		      "--cpu-freq takes a whole number from 1 to 10000, not \"10001\".", "");
 	check_refused("--cpu-freq -5",
@@ -227,7 +229,8 @@ TEST(counts_out_of_range_are_refused)
 		      "--cpu-freq takes a whole number from 1 to 10000, not "
 		      "\"18446744073709551617\".",
 		      "");
-	check_refused("--cpu-freq=", "--cpu-freq takes a whole number from 1 to 10000, not \"\".", "");
+	check_refused("--cpu-freq=", "--cpu-freq takes a whole number from 1 to 10000, not \"\".",
+		      "");
 	check_refused("-n 0", "-n takes a whole number of at least 1, not \"0\".", "");
 	check_refused("-n=5", "-n takes a whole number of at least 1, not \"=5\".", "");
 	check_refused("--any many", "--any takes a whole number, not \"many\".", "");
@@ -248,7 +251,8 @@ TEST(durations_and_sizes_out_of_range_are_refused)
 		      "\"soon\".",
 		      "");
 	check_refused("--buffer 1",
-		      "--buffer takes a size such as 512, 64K or 16M from 64K to 1G, not \"1\".", "");
+		      "--buffer takes a size such as 512, 64K or 16M from 64K to 1G, not \"1\".",
+		      "");
 	CHECK_EQ_I64(parse("--buffer 64K -i 1h"), 0);
 	CHECK_EQ_U64(values.buffer, 65536);
 	CHECK_EQ_U64(values.interval, UINT64_C(3600000000000));
@@ -256,15 +260,14 @@ TEST(durations_and_sizes_out_of_range_are_refused)
 
 TEST(percentages)
 {
-	static const char *const wrong[] = {"nan", "inf", "0x10", "1e1", "-1",   "100.1",
-					    "",    "5,5", "1.2.3", ".",  "%",    "5%%",
-					    "101", "99999999999999999999999999"};
+	static const char *const wrong[] = {
+		"nan", "inf",	"0x10", "1e1", "-1",  "100.1", "",
+		"5,5", "1.2.3", ".",	"%",   "5%%", "101",   "99999999999999999999999999"};
 	static const struct {
 		const char *line;
 		double value;
-	} right[] = {{"-t 0", 0},	{"-t 100", 100},   {"-t 12.25", 12.25},
-		     {"-t .5", 0.5},	{"-t 5%", 5},	   {"-t 5.", 5},
-		     {"-t 007", 7},	{"-t 100.000", 100}};
+	} right[] = {{"-t 0", 0},  {"-t 100", 100}, {"-t 12.25", 12.25}, {"-t .5", 0.5},
+		     {"-t 5%", 5}, {"-t 5.", 5},    {"-t 007", 7},	 {"-t 100.000", 100}};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		static char option[] = "-t";
@@ -402,20 +405,21 @@ TEST(help_shows_each_option)
 
 	opt_print_help(to, table);
 	fclose(to);
-	CHECK_EQ_STR(text,
-		     "  -q, --quiet               no screen (default: $TEST_OPT_QUIET)\n"
-		     "  -a, --append              go on\n"
-		     "  -o, --output FILE         where to\n"
-		     "  -n, --top N               rows (default: 20)\n"
-		     "      --cpu-freq HZ         samples a second (default: 99, or $TEST_OPT_FREQ)\n"
-		     "      --any N               any number\n"
-		     "  -i, --interval DUR        checkpoint\n"
-		     "      --buffer SIZE         ring\n"
-		     "  -t, --threshold PCT       share\n"
-		     "      --source SOURCE       where events come from: auto, perf, replay\n"
-		     "  -e, --event EVENT         what is sampled: cpu-clock, page-faults (default:\n"
-		     "                            $TEST_OPT_EVENTS)\n"
-		     "  -h, --help                show this help\n");
+	CHECK_EQ_STR(
+		text,
+		"  -q, --quiet               no screen (default: $TEST_OPT_QUIET)\n"
+		"  -a, --append              go on\n"
+		"  -o, --output FILE         where to\n"
+		"  -n, --top N               rows (default: 20)\n"
+		"      --cpu-freq HZ         samples a second (default: 99, or $TEST_OPT_FREQ)\n"
+		"      --any N               any number\n"
+		"  -i, --interval DUR        checkpoint\n"
+		"      --buffer SIZE         ring\n"
+		"  -t, --threshold PCT       share\n"
+		"      --source SOURCE       where events come from: auto, perf, replay\n"
+		"  -e, --event EVENT         what is sampled: cpu-clock, page-faults (default:\n"
+		"                            $TEST_OPT_EVENTS)\n"
+		"  -h, --help                show this help\n");
 	free(text);
 }
 

@@ -39,7 +39,7 @@ static void burn_as_nobody(int in, int out)
 	prctl(PR_SET_DUMPABLE, 1);
 	live_say(out, "r", 1);
 	live_wait_for_byte(in);
-		cpu_ns = live_burn(BURN_NS);
+	cpu_ns = live_burn(BURN_NS);
 	live_say(out, &cpu_ns, sizeof(cpu_ns));
 	live_wait_for_byte(in);
 }

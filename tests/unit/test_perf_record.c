@@ -149,8 +149,8 @@ static struct record new_sample(uint16_t mode, uint64_t id, uint32_t pid, uint32
 }
 
 #define CHAIN(...) (const uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}) / 8
-#define USER_MARK (uint64_t)PERF_CONTEXT_USER
-#define KERNEL_MARK (uint64_t)PERF_CONTEXT_KERNEL
+#define USER_MARK (uint64_t) PERF_CONTEXT_USER
+#define KERNEL_MARK (uint64_t) PERF_CONTEXT_KERNEL
 
 TEST(a_user_sample)
 {
@@ -188,9 +188,8 @@ TEST(a_kernel_sample_keeps_the_user_part_only)
 
 TEST(a_marker_after_the_user_part_ends_it)
 {
-	struct record record =
-		new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID,
-			   CHAIN(USER_MARK, 0x1111, 0x2222, (uint64_t)-640, 0x4444));
+	struct record record = new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID,
+					  CHAIN(USER_MARK, 0x1111, 0x2222, (uint64_t)-640, 0x4444));
 	struct seen seen = decode_one(&record);
 
 	CHECK_EQ_U64(seen.last.sample.pc_count, 2);
@@ -213,8 +212,8 @@ TEST(a_sample_without_user_frames_is_empty)
 
 TEST(a_stack_deeper_than_kept_is_cut_at_the_outer_end)
 {
-	struct record fits = new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID,
-					CHAIN(USER_MARK, 1, 2, 3, 4));
+	struct record fits =
+		new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID, CHAIN(USER_MARK, 1, 2, 3, 4));
 	struct record cut = new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID,
 				       CHAIN(USER_MARK, 1, 2, 3, 4, 5));
 	struct seen seen = decode_one(&fits);
@@ -260,10 +259,10 @@ TEST(doubles_of_a_late_thread_are_left_out_until_it_ends)
 {
 	struct record own = new_sample(PERF_RECORD_MISC_USER, ID_OTHER_THREAD, PID, LATE_TID,
 				       CHAIN(USER_MARK, 0x1111));
-	struct record inherited = new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, LATE_TID,
-					     CHAIN(USER_MARK, 0x1111));
-	struct record other = new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID + 50,
-					 CHAIN(USER_MARK, 0x1111));
+	struct record inherited =
+		new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, LATE_TID, CHAIN(USER_MARK, 0x1111));
+	struct record other =
+		new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, TID + 50, CHAIN(USER_MARK, 0x1111));
 	struct record exit = {.header = {.type = PERF_RECORD_EXIT}};
 	struct seen seen = {0};
 	struct perf_decoder decoder = new_decoder(&seen);
@@ -397,10 +396,10 @@ TEST(names_and_exec)
 
 TEST(exec_forgets_late_threads)
 {
-	struct record inherited = new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, LATE_TID,
-					     CHAIN(USER_MARK, 0x1111));
-	struct record exec = {.header = {.type = PERF_RECORD_COMM,
-					 .misc = PERF_RECORD_MISC_COMM_EXEC}};
+	struct record inherited =
+		new_sample(PERF_RECORD_MISC_USER, ID_CPU, PID, LATE_TID, CHAIN(USER_MARK, 0x1111));
+	struct record exec = {
+		.header = {.type = PERF_RECORD_COMM, .misc = PERF_RECORD_MISC_COMM_EXEC}};
 	struct seen seen = {0};
 	struct perf_decoder decoder = new_decoder(&seen);
 

@@ -166,8 +166,8 @@ static void nap(int in, int out)
 	for (int i = 0; i < NAPS; i++)
 		nanosleep(&moment, NULL);
 	getrusage(RUSAGE_SELF, &after);
-	switches = (uint64_t)(after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw -
-			      before.ru_nivcsw);
+	switches =
+		(uint64_t)(after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw);
 	live_say(out, &switches, sizeof(switches));
 	live_wait_for_byte(in);
 }
@@ -244,8 +244,7 @@ static void exec_a_shell(int in, int out)
 	live_say(out, &cpu_ns, sizeof(cpu_ns));
 	dup2(out, 9);
 	execl("/bin/sh", "sh", "-c",
-	      "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo d >&9",
-	      (char *)NULL);
+	      "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo d >&9", (char *)NULL);
 	_exit(1);
 }
 

@@ -301,7 +301,7 @@ TEST(the_table_of_sources_is_honest)
 	offers_list(&permit, NULL, &answers, offers);
 	CHECK_EQ_STR(offers[OFFER_PERF].source, "perf");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_CPU].text, "yes, user time only");
-	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_CPU].text, "not in this version");
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_CPU].text, "with rsprof run");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "no: needs CAP_BPF");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_WAIT].text, "no");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "no");
@@ -321,7 +321,7 @@ TEST(the_table_of_sources_is_honest)
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_CPU].text, "yes");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_WAIT].text, "yes");
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "yes");
-	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_HEAP].text, "not in this version");
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_HEAP].text, "with rsprof run");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_CPU].text, "yes");
 	CHECK_EQ_STR(offers[OFFER_PERF].signals[OFFER_WAIT].text, "not in this version");
 	check_taken(offers, OFFER_BPF, OFFER_BPF);
@@ -332,6 +332,56 @@ TEST(the_table_of_sources_is_honest)
 	offers_list(&permit, NULL, &answers, offers);
 	CHECK_EQ_STR(offers[OFFER_BPF].signals[OFFER_HEAP].text, "totals only");
 	check_taken(offers, OFFER_BPF, OFFER_BPF);
+}
+
+static void check_heap_taken(const struct offer offers[OFFER_SOURCES], int want)
+{
+	for (int i = 0; i < OFFER_SOURCES; i++)
+		CHECK_EQ_I64(offers[i].signals[OFFER_HEAP].is_taken, i == want);
+}
+
+TEST(a_loaded_agent_is_taken_for_the_heap_and_its_timers_for_want_of_others)
+{
+	struct offer_answers answers = {.perf = PERMIT_YES,
+					.is_bpf_allowed = true,
+					.agent = OFFER_AGENT_LOADED,
+					.agent_heap = "exact",
+					.has_agent_timers = true};
+	struct child child = child_cat("/bin/cat");
+	struct target *target = open_target(child.pid);
+	struct permit permit = {.has_btf = true};
+	struct offer offers[OFFER_SOURCES];
+
+	offers_list(&permit, target, &answers, offers);
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_HEAP].text, "exact");
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_CPU].text, "yes");
+	check_heap_taken(offers, OFFER_AGENT);
+	CHECK(offers[OFFER_BPF].signals[OFFER_CPU].is_taken);
+	CHECK(!offers[OFFER_AGENT].signals[OFFER_CPU].is_taken);
+	answers.is_bpf_allowed = false;
+	offers_list(&permit, target, &answers, offers);
+	check_heap_taken(offers, OFFER_AGENT);
+	CHECK(offers[OFFER_PERF].signals[OFFER_CPU].is_taken);
+	answers.perf = PERMIT_NO;
+	offers_list(&permit, target, &answers, offers);
+	check_heap_taken(offers, OFFER_AGENT);
+	CHECK(offers[OFFER_AGENT].signals[OFFER_CPU].is_taken);
+	answers.has_agent_timers = false;
+	offers_list(&permit, target, &answers, offers);
+	CHECK(!offers[OFFER_AGENT].signals[OFFER_CPU].is_taken);
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_CPU].text, "no timers");
+	answers.agent_heap = NULL;
+	answers.is_bpf_allowed = true;
+	offers_list(&permit, target, &answers, offers);
+	CHECK_EQ_STR(offers[OFFER_AGENT].signals[OFFER_HEAP].text, "no");
+	check_heap_taken(offers, OFFER_BPF);
+	answers.agent_heap = "exact";
+	answers.agent = OFFER_AGENT_UNUSABLE;
+	offers_list(&permit, target, &answers, offers);
+	CHECK_EQ_STR(offers[OFFER_AGENT].here, "cannot be used");
+	check_heap_taken(offers, OFFER_BPF);
+	target_free(target);
+	child_end(&child);
 }
 
 static void see_ptrace_refused(const void *pid)

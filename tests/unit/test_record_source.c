@@ -33,13 +33,27 @@ static struct asked ask(const char *first, const char *second)
 	return asked;
 }
 
+/* As in a running process that has none. */
+static struct source_verdicts without_agent(const struct source_verdict *bpf)
+{
+	struct source_verdicts verdicts = {
+		.bpf = *bpf, .perf = {.is_allowed = true}, .agent = {.pid = 7}};
+
+	str_add(&verdicts.agent.missing, "no agent is loaded");
+	return verdicts;
+}
+
 static int choose(const char *source, const struct asked *asked, const struct source_verdict *bpf,
 		  struct source_choice *ret_choice, struct err *err)
 {
 	struct source_wish wish = {source, asked->events, asked->count, HEAP_MODE_EXACT, false};
+	struct source_verdicts verdicts = without_agent(bpf);
+	int result;
 
 	*err = (struct err){0};
-	return record_source_choose(&wish, bpf, ret_choice, err);
+	result = record_source_choose(&wish, &verdicts, ret_choice, err);
+	agent_verdict_done(&verdicts.agent);
+	return result;
 }
 
 static void check_line(const struct source_choice *choice, const char *want)
@@ -133,11 +147,12 @@ TEST(what_cannot_be_had_is_refused)
 	const struct source_verdict no_cap = refused("needs CAP_BPF"), old = refused(NULL);
 
 	check_refused("agent", ask(NULL, NULL), &allowed,
-		      "This version of rsprof has no source \"agent\".",
-		      "Use --source bpf or --source perf, or leave the option out.");
+		      "The source agent cannot be used: no agent is loaded.",
+		      "Start the program under it: rsprof run -- CMD; or put it into this process: "
+		      "--inject");
 	check_refused("ptrace", ask(NULL, NULL), &allowed,
 		      "This version of rsprof has no source \"ptrace\".",
-		      "Use --source bpf or --source perf, or leave the option out.");
+		      "Use --source agent, bpf or perf, or leave the option out.");
 	check_refused("bpf", ask(NULL, NULL), &no_cap, no_cap.err.sentence, no_cap.err.remedy);
 	check_refused("bpf", ask("cpu-clock", NULL), &old, old.err.sentence, old.err.remedy);
 	check_refused("perf", ask("cpu-clock", "wait-time"), &allowed,
@@ -257,7 +272,7 @@ TEST(a_replay_is_its_own_source)
 
 	memcpy(config.events, both.events, sizeof(config.events));
 	options.replay = "events.txt";
-	CHECK_EQ_I64(record_source_pick(&options, NULL, &config, &choice, &err), 0);
+	CHECK_EQ_I64(record_source_pick(&options, NULL, NULL, &config, &choice, &err), 0);
 	CHECK(choice.ops == &source_replay);
 	check_events(&choice, &both);
 	CHECK_EQ_STR(choice.reason, "asked for by --replay");
@@ -271,9 +286,13 @@ static int choose_heap(const char *source, enum heap_mode heap, bool is_asked,
 		       struct err *err)
 {
 	struct source_wish wish = {.source = source, .heap = heap, .is_heap_asked = is_asked};
+	struct source_verdicts verdicts = without_agent(bpf);
+	int result;
 
 	*err = (struct err){0};
-	return record_source_choose(&wish, bpf, ret_choice, err);
+	result = record_source_choose(&wish, &verdicts, ret_choice, err);
+	agent_verdict_done(&verdicts.agent);
+	return result;
 }
 
 static void check_totals(const struct source_choice *choice, const struct source_facts *facts,
@@ -324,7 +343,7 @@ TEST(a_heap_that_is_not_counted_is_said_with_the_reason)
 
 	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_EXACT, false, &no_cap, &choice, &err), 0);
 	check_totals(&choice, &none, HEAP_MODE_EXACT,
-		     "heap: totals from /proc only: bpf: needs CAP_BPF");
+		     "heap: totals from /proc only: no agent is loaded; bpf: needs CAP_BPF");
 	CHECK_EQ_I64(choose_heap("perf", HEAP_MODE_EXACT, false, &allowed, &choice, &err), 0);
 	check_totals(&choice, &none, HEAP_MODE_EXACT,
 		     "heap: totals from /proc only: perf counts no allocations");
@@ -335,7 +354,8 @@ TEST(a_heap_that_is_not_counted_is_said_with_the_reason)
 	err_set(&why, ERR_GENERAL, 0, "BPF's verifier refused the program.");
 	CHECK(record_source_fall_back(&choice, &why));
 	check_totals(&choice, &none, HEAP_MODE_EXACT,
-		     "heap: totals from /proc only: bpf: BPF's verifier refused the program");
+		     "heap: totals from /proc only: no agent is loaded; bpf: BPF's verifier "
+		     "refused the program");
 	/* Nothing is said of what is not wanted, wherever events come from. */
 	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_OFF, false, &allowed, &choice, &err), 0);
 	check_totals(&choice, &none, HEAP_MODE_OFF, "");
@@ -353,12 +373,14 @@ TEST(a_heap_that_is_asked_for_is_counted_or_refused)
 	CHECK(choose_heap("perf", HEAP_MODE_EXACT, true, &allowed, &choice, &err) < 0);
 	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
 	CHECK_EQ_STR(err.sentence,
-		     "Counting the heap needs the source bpf: perf counts no allocations.");
+		     "Counting the heap needs the agent or the source bpf: perf counts no "
+		     "allocations.");
 	CHECK_EQ_STR(err.remedy, "Use --source bpf, or leave --heap out.");
 	CHECK(choose_heap("auto", HEAP_MODE_SAMPLED, true, &no_cap, &choice, &err) < 0);
 	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
-	CHECK_EQ_STR(err.sentence, "Counting the heap needs the source bpf, which cannot be used: "
-				   "needs CAP_BPF.");
+	CHECK_EQ_STR(err.sentence,
+		     "Counting the heap needs the agent or the source bpf, and neither can be "
+		     "used: no agent is loaded; bpf: needs CAP_BPF.");
 	CHECK_EQ_STR(err.remedy, no_cap.err.remedy);
 	CHECK_EQ_I64(choose_heap("auto", HEAP_MODE_EXACT, true, &allowed, &choice, &err), 0);
 	CHECK(choice.is_heap_asked);
@@ -373,9 +395,8 @@ TEST(heap_words_mean_modes)
 		enum heap_mode mode;
 		bool is_forced;
 	} cases[] = {
-		{"auto", HEAP_MODE_EXACT, false},
-		{"exact", HEAP_MODE_EXACT, true},
-		{"sampled", HEAP_MODE_SAMPLED, false},
+		{"auto", HEAP_MODE_EXACT, false},      {"exact", HEAP_MODE_EXACT, true},
+		{"sampled", HEAP_MODE_SAMPLED, false}, {"trace", HEAP_MODE_TRACE, true},
 		{"off", HEAP_MODE_OFF, false},
 	};
 	struct record_options options = record_defaults;
@@ -396,12 +417,353 @@ TEST(heap_words_mean_modes)
 		CHECK_EQ_U64(config.heap_is_forced, cases[i].is_forced);
 		CHECK_EQ_U64(config.heap_sample_bytes, 4096);
 	}
-	options.heap = "trace";
-	CHECK(record_pick_heap(&options, &config, &err) < 0);
+}
+
+/* ---- the agent */
+
+static struct agent_verdict running(enum heap_mode heap, uint32_t cpu_frequency)
+{
+	return (struct agent_verdict){
+		.presence = AGENT_RUNNING, .pid = 7, .heap = heap, .cpu_frequency = cpu_frequency};
+}
+
+static struct agent_verdict planned(enum heap_mode heap)
+{
+	return (struct agent_verdict){.presence = AGENT_PLANNED, .heap = heap, .cpu_frequency = 99};
+}
+
+static struct source_verdict no_perf(void)
+{
+	struct source_verdict verdict = {0};
+
+	err_set(&verdict.err, ERR_PERMISSION, 0, "The kernel lets nobody sample (paranoid 3).");
+	return verdict;
+}
+
+struct agent_case {
+	const char *source;
+	enum heap_mode heap;
+	bool is_asked;
+	struct agent_verdict agent;
+	bool bpf, perf; /* are allowed */
+	struct asked asked;
+	/* What is wanted. */
+	const struct source_ops *ops, *beside;
+	struct asked events;
+	enum heap_mode counts; /* the agent; OFF: it does not */
+	const char *line, *reason, *heap_reason, *note;
+};
+
+static int choose_case(const struct agent_case *at, struct source_choice *ret_choice,
+		       struct err *err)
+{
+	struct source_wish wish = {at->source, at->asked.events, at->asked.count, at->heap,
+				   at->is_asked};
+	struct source_verdicts verdicts = {.agent = at->agent, .perf = {.is_allowed = true}};
+	int result;
+
+	verdicts.bpf = at->bpf ? allowed : refused("needs CAP_BPF");
+	if (!at->perf)
+		verdicts.perf = no_perf();
+	*err = (struct err){0};
+	result = record_source_choose(&wish, &verdicts, ret_choice, err);
+	return result;
+}
+
+static void check_case(const struct agent_case *at)
+{
+	struct source_facts facts = {.heap = at->counts};
+	struct source_choice choice;
+	struct str line = {0};
+	struct err err;
+
+	if (choose_case(at, &choice, &err) < 0)
+		FAIL("refused: %s", err.sentence);
+	CHECK_EQ_STR(choice.ops->name, at->ops->name);
+	CHECK(choice.beside == at->beside);
+	check_events(&choice, &at->events);
+	CHECK_EQ_U64(choice.is_heap_by_agent, at->counts != HEAP_MODE_OFF);
+	CHECK_EQ_U64(choice.agent_heap, at->counts);
+	record_source_describe(&choice, &facts, &line);
+	CHECK_EQ_STR(str_text(&line), at->line);
+	CHECK_EQ_STR(choice.reason, at->reason);
+	CHECK_EQ_STR(choice.heap_reason, at->heap_reason);
+	CHECK_EQ_STR(choice.agent_note, at->note);
+	str_done(&line);
+}
+
+#define BOTH_MISSING "bpf: needs CAP_BPF; perf: the kernel lets nobody sample (paranoid 3)"
+
+TEST(the_agent_counts_the_heap_beside_whoever_may_sample)
+{
+	const struct agent_case cases[] = {
+		{"auto", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 99), true, true,
+		 ask(NULL, NULL), &source_agent, &source_bpf, ask("cpu-clock", "wait-time"),
+		 HEAP_MODE_EXACT, "cpu and wait by bpf, heap by agent (exact)", "bpf is allowed",
+		 "", ""},
+		{"auto", HEAP_MODE_EXACT, false, running(HEAP_MODE_SAMPLED, 99), false, true,
+		 ask(NULL, NULL), &source_agent, &source_perf, ask("cpu-clock", NULL),
+		 HEAP_MODE_SAMPLED,
+		 "cpu by perf (bpf: needs CAP_BPF), heap by agent (sampled); waiting is not "
+		 "recorded",
+		 "bpf: needs CAP_BPF", "", ""},
+		{"auto", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 199), false, false,
+		 ask(NULL, NULL), &source_agent, NULL, ask("cpu-clock", NULL), HEAP_MODE_EXACT,
+		 "cpu by agent (" BOTH_MISSING "), heap by agent (exact); waiting is not recorded",
+		 BOTH_MISSING, "", ""},
+		{"auto", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 0), false, false,
+		 ask(NULL, NULL), &source_agent, NULL, ask(NULL, NULL), HEAP_MODE_EXACT,
+		 "heap by agent (exact); CPU and waiting are not recorded (" BOTH_MISSING ")",
+		 BOTH_MISSING, "", ""},
+		/* Without its timers nobody is left for an event that was asked for: perf says why.
+		 */
+		{"auto", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 99), false, false,
+		 ask("page-faults", NULL), &source_agent, &source_perf, ask("page-faults", NULL),
+		 HEAP_MODE_EXACT, "page-faults by perf (bpf: needs CAP_BPF), heap by agent (exact)",
+		 "bpf: needs CAP_BPF", "", ""},
+		{"auto", HEAP_MODE_OFF, true, running(HEAP_MODE_EXACT, 99), true, true,
+		 ask(NULL, NULL), &source_bpf, NULL, ask("cpu-clock", "wait-time"), HEAP_MODE_OFF,
+		 "cpu and wait by bpf", "bpf is allowed", "asked for by --heap off", ""},
+		{"agent", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 99), true, true,
+		 ask(NULL, NULL), &source_agent, NULL, ask("cpu-clock", NULL), HEAP_MODE_EXACT,
+		 "cpu by agent (asked for by --source), heap by agent (exact); waiting is not "
+		 "recorded",
+		 "asked for by --source", "", ""},
+		{"agent", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 0), true, true,
+		 ask(NULL, NULL), &source_agent, NULL, ask(NULL, NULL), HEAP_MODE_EXACT,
+		 "heap by agent (exact); CPU and waiting are not recorded (asked for by --source, "
+		 "and its timers are off)",
+		 "asked for by --source, and its timers are off", "", ""},
+		{"bpf", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 99), true, true,
+		 ask(NULL, NULL), &source_bpf, NULL, ask("cpu-clock", "wait-time"), HEAP_MODE_OFF,
+		 "cpu and wait by bpf (asked for by --source)", "asked for by --source", "", ""},
+		{"perf", HEAP_MODE_EXACT, false, running(HEAP_MODE_EXACT, 99), true, true,
+		 ask(NULL, NULL), &source_perf, NULL, ask("cpu-clock", NULL), HEAP_MODE_OFF,
+		 "cpu by perf (asked for by --source); waiting is not recorded",
+		 "asked for by --source", "perf counts no allocations", ""},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check_case(&cases[i]);
+}
+
+TEST(how_a_running_agent_counts_is_a_fact_that_is_said)
+{
+	static const struct {
+		enum heap_mode wish, agent;
+		const char *note;
+	} cases[] = {
+		{HEAP_MODE_EXACT, HEAP_MODE_EXACT, ""},
+		{HEAP_MODE_EXACT, HEAP_MODE_TRACE, ""},
+		{HEAP_MODE_TRACE, HEAP_MODE_TRACE, ""},
+		{HEAP_MODE_SAMPLED, HEAP_MODE_EXACT,
+		 "The agent in 7 counts exactly; RSPROF_HEAP=sampled when it is started changes "
+		 "that."},
+		{HEAP_MODE_EXACT, HEAP_MODE_SAMPLED,
+		 "The agent in 7 samples by bytes; RSPROF_HEAP=exact when it is started changes "
+		 "that."},
+		{HEAP_MODE_TRACE, HEAP_MODE_EXACT,
+		 "The agent in 7 counts exactly; RSPROF_HEAP=trace when it is started changes "
+		 "that."},
+		{HEAP_MODE_SAMPLED, HEAP_MODE_TRACE,
+		 "The agent in 7 traces each call; RSPROF_HEAP=sampled when it is started changes "
+		 "that."},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct agent_case at = {.source = "auto", .bpf = true, .perf = true};
+		struct source_choice choice;
+		struct err err;
+
+		at.heap = cases[i].wish;
+		at.agent = running(cases[i].agent, 0);
+		at.is_asked = true;
+		CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+		CHECK_EQ_U64(choice.agent_heap, cases[i].agent);
+		CHECK_EQ_STR(choice.agent_note, cases[i].note);
+		/* Nobody asked: nothing to say. */
+		at.is_asked = false;
+		at.heap = HEAP_MODE_EXACT;
+		CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+		CHECK_EQ_STR(choice.agent_note, "");
+	}
+}
+
+TEST(a_command_gets_the_agent_as_it_is_wished)
+{
+	static const enum heap_mode modes[] = {HEAP_MODE_EXACT, HEAP_MODE_SAMPLED, HEAP_MODE_TRACE};
+	struct agent_case at = {.source = "auto", .is_asked = true, .bpf = true, .perf = true};
+	struct source_choice choice;
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		at.heap = modes[i];
+		at.agent = planned(HEAP_MODE_EXACT);
+		CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+		CHECK(choice.is_agent_planned && choice.is_heap_by_agent);
+		CHECK_EQ_U64(choice.agent_heap, modes[i]);
+		CHECK(!choice.is_cpu_by_agent);
+	}
+	/* Without a heap it is loaded only for its timers. */
+	at.heap = HEAP_MODE_OFF;
+	at.is_asked = false;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(!choice.is_agent_planned);
+	CHECK(choice.ops == &source_bpf);
+	at.bpf = at.perf = false;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.is_agent_planned && choice.is_cpu_by_agent);
+	CHECK_EQ_U64(choice.agent_heap, HEAP_MODE_OFF);
+	CHECK_EQ_U64(choice.agent_frequency, 99);
+	at.source = "agent";
+	at.bpf = at.perf = true;
+	at.heap = HEAP_MODE_EXACT;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.is_agent_planned && choice.is_cpu_by_agent && choice.is_heap_by_agent);
+	at.source = "bpf";
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(!choice.is_agent_planned && !choice.is_heap_by_agent);
+}
+
+/* Never a silent zero. */
+TEST(an_allocator_of_the_programs_own_is_told_with_the_ways_out)
+{
+	struct agent_case at = {.source = "auto", .heap = HEAP_MODE_EXACT, .perf = true};
+	struct source_choice choice;
+	struct err err;
+
+	at.agent = planned(HEAP_MODE_OFF);
+	at.agent.is_heap_elsewhere = true;
+	str_add(&at.agent.missing, "./app has an allocator of its own");
+	at.bpf = true;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.ops == &source_bpf && !choice.is_agent_planned);
+	CHECK_EQ_STR(choice.agent_note,
+		     "The agent cannot count the heap: ./app has an allocator of "
+		     "its own; bpf counts it instead.");
+	CHECK_EQ_STR(choice.agent_reason, "./app has an allocator of its own");
+	CHECK_EQ_STR(choice.heap_reason, "");
+	at.bpf = false;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.ops == &source_perf && !choice.is_agent_planned);
+	CHECK_EQ_STR(choice.heap_reason, "./app has an allocator of its own; bpf: needs CAP_BPF");
+	CHECK(strstr(choice.agent_note, "sudo rsprof"));
+	CHECK(strstr(choice.agent_note, "librsprof.a"));
+	CHECK(strstr(choice.agent_note, "GlobalAlloc"));
+	/* Its timers do not need the heap. */
+	at.perf = false;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.ops == &source_agent && choice.is_agent_planned && choice.is_cpu_by_agent);
+	CHECK(!choice.is_heap_by_agent);
+	CHECK_EQ_STR(choice.heap_reason, "./app has an allocator of its own; " BOTH_MISSING);
+	at.is_asked = true;
+	CHECK(choose_case(&at, &choice, &err) < 0);
 	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
-	CHECK_EQ_STR(err.sentence,
-		     "Tracing every allocation needs the agent, which this version does not have.");
-	CHECK(strstr(err.remedy, "--heap exact"));
+	CHECK(strstr(err.sentence, "./app has an allocator of its own; bpf: needs CAP_BPF"));
+	str_done(&at.agent.missing);
+}
+
+TEST(a_damaged_or_other_agent_is_left_out_and_said_or_refused)
+{
+	static const char sentence[] = "The agent in 7 is of version 9.0, and rsprof of 0.5.";
+	struct agent_case at = {
+		.source = "auto", .heap = HEAP_MODE_EXACT, .bpf = true, .perf = true};
+	struct source_choice choice;
+	struct err err;
+
+	at.agent = (struct agent_verdict){.presence = AGENT_REFUSED, .pid = 7};
+	err_set(&at.agent.err, ERR_GENERAL, 0, "%s", sentence);
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.ops == &source_bpf);
+	CHECK_EQ_STR(choice.agent_note, sentence);
+	CHECK_EQ_STR(choice.heap_reason, "");
+	at.bpf = false;
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(choice.ops == &source_perf);
+	CHECK_EQ_STR(choice.heap_reason, "the agent in 7 is of version 9.0, and rsprof of 0.5; "
+					 "bpf: needs CAP_BPF");
+	at.source = "agent";
+	CHECK(choose_case(&at, &choice, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_GENERAL);
+	CHECK_EQ_STR(err.sentence, sentence);
+	at.source = "auto";
+	at.heap = HEAP_MODE_TRACE;
+	at.is_asked = true;
+	CHECK(choose_case(&at, &choice, &err) < 0);
+	CHECK_EQ_STR(err.sentence, "Tracing every allocation needs the agent: the agent in 7 is of "
+				   "version 9.0, and rsprof of 0.5.");
+}
+
+static void check_case_refused(const struct agent_case *at, const char *part)
+{
+	struct source_choice choice;
+	struct err err;
+
+	CHECK(choose_case(at, &choice, &err) < 0);
+	CHECK_EQ_I64(err.kind, ERR_PERMISSION);
+	if (!strstr(err.sentence, part))
+		FAIL("\"%s\" is not in \"%s\"", part, err.sentence);
+	CHECK(err.remedy[0]);
+}
+
+TEST(what_only_an_agent_could_do_is_refused_without_it)
+{
+	struct agent_case at = {.source = "auto",
+				.heap = HEAP_MODE_TRACE,
+				.is_asked = true,
+				.bpf = true,
+				.perf = true};
+
+	at.agent.pid = 7;
+	str_add(&at.agent.missing, "no agent is loaded");
+	check_case_refused(&at, "Tracing every allocation needs the agent: no agent is loaded.");
+	at.source = "bpf";
+	check_case_refused(&at, "Tracing every allocation needs the agent");
+	at.source = "agent";
+	check_case_refused(&at, "The source agent cannot be used: no agent is loaded.");
+	str_done(&at.agent.missing);
+	at.agent = running(HEAP_MODE_EXACT, 99);
+	at.heap = HEAP_MODE_EXACT;
+	at.asked = ask("wait-time", NULL);
+	check_case_refused(&at, "wait-time needs the source bpf: the agent sees no waiting");
+	at.asked = ask("page-faults", NULL);
+	check_case_refused(&at, "cpu-clock");
+	at.agent = running(HEAP_MODE_EXACT, 0);
+	at.asked = ask("cpu-clock", NULL);
+	check_case_refused(&at, "timers");
+	at.agent = running(HEAP_MODE_OFF, 99);
+	str_add(&at.agent.missing, "it was started with RSPROF_HEAP=off");
+	check_case_refused(&at, "The agent cannot count the heap: it was started with "
+				"RSPROF_HEAP=off.");
+	at.asked = ask("cpu-clock", "wait-time");
+	at.source = "auto";
+	at.bpf = false;
+	check_case_refused(&at, "wait-time needs the source bpf, which cannot be used");
+	str_done(&at.agent.missing);
+}
+
+TEST(the_agents_heap_outlives_those_beside_it)
+{
+	struct agent_case at = {
+		.source = "auto", .heap = HEAP_MODE_EXACT, .bpf = true, .perf = true};
+	struct asked cpu = ask("cpu-clock", NULL), nothing = {0};
+	struct err err, why = failure(ERR_PERMISSION);
+	struct source_choice choice;
+
+	at.agent = running(HEAP_MODE_EXACT, 0);
+	CHECK_EQ_I64(choose_case(&at, &choice, &err), 0);
+	CHECK(record_source_fall_back(&choice, &why));
+	CHECK(choice.ops == &source_agent && choice.beside == &source_perf);
+	check_events(&choice, &cpu);
+	CHECK_EQ_STR(choice.heap_reason, "");
+	CHECK_EQ_STR(choice.reason, "bpf: BPF's verifier refused the program");
+	err_set(&why, ERR_PERMISSION, 0, "Perf is refused, too.");
+	CHECK(record_source_fall_back(&choice, &why));
+	CHECK(choice.ops == &source_agent && !choice.beside);
+	check_events(&choice, &nothing);
+	CHECK_EQ_STR(choice.reason,
+		     "bpf: BPF's verifier refused the program; perf: perf is refused, too");
+	CHECK(!record_source_fall_back(&choice, &why));
 }
 
 KIT_MAIN

@@ -29,11 +29,11 @@ static struct snapshot *make(void)
 	};
 	static const struct snapshot_node nodes[] = {
 		{SNAPSHOT_NONE, 0}, /* main */
-		{0, 1},             /* parse below main */
-		{1, 2},             /* malloc below that */
+		{0, 1},		    /* parse below main */
+		{1, 2},		    /* malloc below that */
 		{SNAPSHOT_NONE, 2}, /* malloc alone */
-		{3, 3},             /* next, called by malloc alone */
-		{0, 3},             /* next below main */
+		{3, 3},		    /* next, called by malloc alone */
+		{0, 3},		    /* next below main */
 	};
 	static const struct snapshot_stack stacks[] = {
 		{0, STACK_COMPLETE, 99, 99}, {1, STACK_COMPLETE, 99, 99},

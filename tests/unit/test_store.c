@@ -64,9 +64,10 @@ TEST(documented_queries_run_in_plain_sqlite)
 				  "ORDER BY leaked DESC LIMIT 20"),
 		     "");
 	addr = (long long)(1ull << 62 | 3);
-	CHECK_EQ_STR(plain_sqlite(path, "SELECT cp.timestamp_ms, c.count FROM cpu_samples c JOIN "
-					"checkpoints cp ON c.checkpoint_id = cp.id WHERE c.addr = ? "
-					"ORDER BY 1"),
+	CHECK_EQ_STR(plain_sqlite(path,
+				  "SELECT cp.timestamp_ms, c.count FROM cpu_samples c JOIN "
+				  "checkpoints cp ON c.checkpoint_id = cp.id WHERE c.addr = ? "
+				  "ORDER BY 1"),
 		     "");
 	snprintf(sql, sizeof(sql),
 		 "SELECT cp.timestamp_ms, c.count FROM cpu_samples c JOIN checkpoints cp ON "
@@ -114,8 +115,9 @@ TEST(uncharged_stacks_have_a_symbol)
 		  maker_stack(&maker, (module_id){0}, STACK_NO_MAPPING, 1, (const uint64_t[]){0}),
 		  3, 0, 3);
 	maker_commit(&maker, 1000);
-	CHECK_EQ_STR(plain_sqlite(path, "SELECT s.function, s.file, s.line, c.count FROM "
-					"cpu_samples c JOIN symbols s ON s.addr = c.addr ORDER BY 4"),
+	CHECK_EQ_STR(plain_sqlite(path,
+				  "SELECT s.function, s.file, s.line, c.count FROM "
+				  "cpu_samples c JOIN symbols s ON s.addr = c.addr ORDER BY 4"),
 		     "odd.so+0xabc|[odd.so]|0|1\nodd.so+0xffffffffff600000|[odd.so]|0|2\n"
 		     "[unknown]+0x0|[unknown]|0|3\n");
 	CHECK_EQ_STR(plain_sqlite(path, "SELECT MIN(addr) > 0 FROM cpu_samples"), "1\n");
@@ -149,8 +151,7 @@ TEST(locations_exist_once)
 	maker_create(&maker, path);
 	app = maker_module(&maker, "/bin/app", 1);
 	thread = maker_thread(&maker, 1, "t");
-	stack = maker_stack(&maker, app, STACK_COMPLETE, 3,
-			    (const uint64_t[]){0x10, 0x20, 0x30});
+	stack = maker_stack(&maker, app, STACK_COMPLETE, 3, (const uint64_t[]){0x10, 0x20, 0x30});
 	maker_row(&maker, 0, thread, stack, 1, 0, 1);
 	maker_resolve(&maker, 0x10, line, NULL);
 	maker_resolve(&maker, 0x20, line, NULL);
@@ -276,8 +277,8 @@ static void record_and_die(const char *path, uint32_t checkpoints)
 	for (uint32_t i = 1; i <= checkpoints; i++) {
 		uint64_t vaddr = 0x1000 + i;
 
-		maker_row(&maker, 0, thread,
-			  maker_stack(&maker, app, STACK_COMPLETE, 1, &vaddr), i, 0, i);
+		maker_row(&maker, 0, thread, maker_stack(&maker, app, STACK_COMPLETE, 1, &vaddr), i,
+			  0, i);
 		maker_commit(&maker, i * 1000);
 	}
 	kill(getpid(), SIGKILL);
@@ -361,8 +362,9 @@ TEST(append_shares_what_is_known)
 	CHECK_EQ_STR(plain_sqlite(path, "SELECT COUNT(*) FROM stacks"), "5\n");
 	CHECK_EQ_STR(plain_sqlite(path, "SELECT id, timestamp_ms, recording_id FROM checkpoints"),
 		     "1|1000|1\n2|2000|1\n3|3000|1\n4|4500|2\n");
-	CHECK_EQ_STR(plain_sqlite(path, "SELECT file, line, SUM(count) FROM cpu_samples c JOIN "
-					"symbols s ON c.addr = s.addr GROUP BY c.addr ORDER BY 3 DESC"),
+	CHECK_EQ_STR(plain_sqlite(path,
+				  "SELECT file, line, SUM(count) FROM cpu_samples c JOIN "
+				  "symbols s ON c.addr = s.addr GROUP BY c.addr ORDER BY 3 DESC"),
 		     "src/fresh.rs|1|20\nsrc/main.rs|142|13\nsrc/parser.rs|89|12\n"
 		     "[no user stack]|0|4\n");
 	CHECK_EQ_STR(plain_sqlite(path, "SELECT value FROM meta WHERE key = 'attribute_version'"),
@@ -402,8 +404,7 @@ TEST(append_keeps_the_better_resolution)
 	thread = maker_thread(&maker, 4711, "burn");
 	in_main = maker_stack(&maker, app, STACK_COMPLETE, 1, (const uint64_t[]){0x1000});
 	maker_row(&maker, 0, thread, in_main, 1, 0, 1);
-	maker_resolve(&maker, 0x1000, (struct source_line){"burn+0x1000", "[burn]", NULL, 0},
-		      NULL);
+	maker_resolve(&maker, 0x1000, (struct source_line){"burn+0x1000", "[burn]", NULL, 0}, NULL);
 	maker.frames.items[0].quality = SYMBOL_NONE;
 	maker_charge(&maker, in_main, 0x1000, 0, STACK_COMPLETE);
 	maker_commit(&maker, 1000);
@@ -574,8 +575,8 @@ TEST(several_deltas_in_one_commit)
 	for (uint32_t i = 0; i < 3; i++) {
 		uint64_t vaddr = 0x10 + i;
 
-		maker_row(&maker, 0, thread,
-			  maker_stack(&maker, app, STACK_COMPLETE, 1, &vaddr), 1 + i, 0, 1);
+		maker_row(&maker, 0, thread, maker_stack(&maker, app, STACK_COMPLETE, 1, &vaddr),
+			  1 + i, 0, 1);
 		deltas[i] = maker_delta(&maker, (i + 1) * 100);
 	}
 	CHECK(store_commit(maker.store, deltas, 3, NULL, &err) == 0);

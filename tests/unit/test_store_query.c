@@ -57,8 +57,7 @@ TEST(values_by_type)
 				 "-- three of each\nSELECT 1 AS a, 2.5 AS b, 'x' AS c UNION ALL "
 				 "SELECT NULL, x'00ff', -9223372036854775808; -- end\n ; ",
 				 add_columns, add_row_of_three, &text, &err) == 0);
-	CHECK_EQ_STR(str_text(&text),
-		     "a|b|c|\ni:1|r:2.5|t:x\n~:|b:00ff|i:-9223372036854775808\n");
+	CHECK_EQ_STR(str_text(&text), "a|b|c|\ni:1|r:2.5|t:x\n~:|b:00ff|i:-9223372036854775808\n");
 	str_done(&text);
 	store_reader_close(reader);
 }
@@ -67,7 +66,8 @@ TEST(reading_is_allowed)
 {
 	static const char *const allowed[] = {
 		"SELECT * FROM cpu_samples LIMIT 10",
-		"WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 5) SELECT i "
+		"WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 5) "
+		"SELECT i "
 		"FROM r",
 		"SELECT json_extract('{\"a\":1}', '$.a')",
 		"SELECT name FROM pragma_table_info('samples')",
@@ -134,7 +134,8 @@ TEST(writing_is_refused)
 		struct str text = {0};
 		struct err err = {0};
 
-		if (store_reader_query(reader, refused[i], add_columns, count_row, &text, &err) >= 0)
+		if (store_reader_query(reader, refused[i], add_columns, count_row, &text, &err) >=
+		    0)
 			FAIL("taken: %s", refused[i]);
 		CHECK_EQ_U64(err.kind, ERR_USAGE);
 		CHECK(err.remedy[0]);
@@ -148,8 +149,15 @@ TEST(writing_is_refused)
 TEST(sql_that_is_not_one_statement)
 {
 	static const char *const wrong[] = {
-		"", " ; ", "-- nothing", "SELECT 1; SELECT 2", "SELEKT 1", "SELECT nothing FROM meta",
-		"SELECT 1; DELETE FROM meta", "SELECT (", "SELECT 1; garbage",
+		"",
+		" ; ",
+		"-- nothing",
+		"SELECT 1; SELECT 2",
+		"SELEKT 1",
+		"SELECT nothing FROM meta",
+		"SELECT 1; DELETE FROM meta",
+		"SELECT (",
+		"SELECT 1; garbage",
 	};
 	struct store_reader *reader = open_small(test_path("p.db"));
 
@@ -215,7 +223,8 @@ TEST(query_prints_a_table)
 	const char *path = test_path("p.db");
 
 	store_reader_close(open_small(path));
-	CHECK_EQ_STR(query(path, "SELECT id, timestamp_ms, 'x' || char(27) AS name FROM checkpoints",
+	CHECK_EQ_STR(query(path,
+			   "SELECT id, timestamp_ms, 'x' || char(27) AS name FROM checkpoints",
 			   NULL),
 		     "id  timestamp_ms  name\n 1          1000  x?\n 2          2000  x?\n"
 		     " 3          3000  x?\n");
@@ -228,9 +237,9 @@ TEST(query_prints_json)
 	const char *path = test_path("p.db");
 
 	store_reader_close(open_small(path));
-	CHECK_EQ_STR(query(path, "SELECT 1 AS a, 'q\"' AS b, NULL AS c, 0.5 AS d, 9e999 AS e",
-			   "--json"),
-		     "[\n  {\"a\": 1, \"b\": \"q\\\"\", \"c\": null, \"d\": 0.5, \"e\": null}\n]\n");
+	CHECK_EQ_STR(
+		query(path, "SELECT 1 AS a, 'q\"' AS b, NULL AS c, 0.5 AS d, 9e999 AS e", "--json"),
+		"[\n  {\"a\": 1, \"b\": \"q\\\"\", \"c\": null, \"d\": 0.5, \"e\": null}\n]\n");
 	CHECK_EQ_STR(query(path, "SELECT id FROM checkpoints WHERE id < 3", "--json"),
 		     "[\n  {\"id\": 1},\n  {\"id\": 2}\n]\n");
 	CHECK_EQ_STR(query(path, "SELECT id FROM checkpoints WHERE id > 3", "--json"), "[]\n");
@@ -303,8 +312,9 @@ static const char *make_folder(void)
 	maker_small(&maker, path);
 	store_abandon(maker.store, false);
 	maker_done(&maker);
-	CHECK_EQ_STR(plain_sqlite(path, "UPDATE recordings SET start_unix_ns = 1767700060000000000, "
-					"process_name = 'new' || char(27)"),
+	CHECK_EQ_STR(plain_sqlite(path,
+				  "UPDATE recordings SET start_unix_ns = 1767700060000000000, "
+				  "process_name = 'new' || char(27)"),
 		     "");
 	snprintf(path, sizeof(path), "%s/c.db", folder);
 	maker_small(&maker, path);
@@ -340,8 +350,8 @@ TEST(list_prints_a_table)
 	const char *text = list(make_folder(), NULL);
 	char first[256], second[256], third[256], rest[256] = "";
 
-	CHECK(sscanf(text, "%*[^\n]\n%255[^\n]\n%255[^\n]\n%255[^\n]\n%255[^\n]", first, second, third,
-		     rest) == 3);
+	CHECK(sscanf(text, "%*[^\n]\n%255[^\n]\n%255[^\n]\n%255[^\n]\n%255[^\n]", first, second,
+		     third, rest) == 3);
 	CHECK(strstr(text, "FILE") == text);
 	CHECK(strstr(first, "b.db") == first && strstr(first, "new? (4711)") &&
 	      strstr(first, "2026-01-06T11:47:40+00:00") && strstr(first, " 3s ") &&
@@ -359,13 +369,15 @@ TEST(list_prints_json_and_csv)
 
 	snprintf(path, sizeof(path), "%s/a.db", folder);
 	CHECK(stat(path, &status) == 0);
-	snprintf(wanted, sizeof(wanted),
-		 "\n  {\"file\": \"a.db\", \"process\": \"burn\", \"pid\": 4711, \"start_time\": "
-		 "\"2026-01-06T11:46:40+00:00\", \"duration_ms\": 3000, \"samples\": 19, \"bytes\": "
-		 "%ld, \"finished\": true},\n",
-		 (long)status.st_size);
+	snprintf(
+		wanted, sizeof(wanted),
+		"\n  {\"file\": \"a.db\", \"process\": \"burn\", \"pid\": 4711, \"start_time\": "
+		"\"2026-01-06T11:46:40+00:00\", \"duration_ms\": 3000, \"samples\": 19, \"bytes\": "
+		"%ld, \"finished\": true},\n",
+		(long)status.st_size);
 	CHECK(strstr(list(folder, "--json"), wanted));
-	CHECK(strstr(list(folder, "--json"), "{\"file\": \"c.db\", \"bytes\": 5000, \"error\": \""));
+	CHECK(strstr(list(folder, "--json"),
+		     "{\"file\": \"c.db\", \"bytes\": 5000, \"error\": \""));
 	snprintf(wanted, sizeof(wanted),
 		 "\na.db,burn,4711,2026-01-06T11:46:40+00:00,3000,19,%ld,true,\n",
 		 (long)status.st_size);

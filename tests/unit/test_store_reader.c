@@ -18,9 +18,8 @@ static uint64_t row_sum(const struct snapshot *snapshot, const char *function, u
 	for (size_t i = 0; i < snapshot->row_count; i++) {
 		const struct snapshot_row *row = &snapshot->rows[i];
 		uint32_t location = snapshot->stacks[row->stack].charged_location;
-		const char *name = location == SNAPSHOT_NONE
-					   ? "none"
-					   : snapshot->locations[location].function;
+		const char *name =
+			location == SNAPSHOT_NONE ? "none" : snapshot->locations[location].function;
 
 		if (row->event == event && strcmp(name, function) == 0)
 			sum += row->count;
@@ -674,12 +673,16 @@ TEST(hostile_values_are_refused)
 		"DROP TABLE losses",
 		"ALTER TABLE nodes RENAME TO knots",
 		"ALTER TABLE samples ADD COLUMN extra",
-		"DROP TABLE totals; CREATE VIEW totals AS WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL "
-		"SELECT i FROM r) SELECT i AS event_id, 1 AS thread_id, 1 AS stack_id, 1 AS count, 0 "
+		"DROP TABLE totals; CREATE VIEW totals AS WITH RECURSIVE r(i) AS (SELECT 1 UNION "
+		"ALL "
+		"SELECT i FROM r) SELECT i AS event_id, 1 AS thread_id, 1 AS stack_id, 1 AS count, "
+		"0 "
 		"AS kernel_count, 0 AS value FROM r",
-		"WITH RECURSIVE deep(i) AS (SELECT 4 UNION ALL SELECT i + 1 FROM deep WHERE i < 600) "
+		"WITH RECURSIVE deep(i) AS (SELECT 4 UNION ALL SELECT i + 1 FROM deep WHERE i < "
+		"600) "
 		"INSERT INTO nodes SELECT i, i - 1, 1 FROM deep",
-		"WITH RECURSIVE long(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM long WHERE i < 1100) "
+		"WITH RECURSIVE long(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM long WHERE i < "
+		"1100) "
 		"INSERT INTO frame_lines SELECT 1, i, 1 FROM long",
 	};
 	const char *folder = kit_folder();

@@ -303,15 +303,15 @@ TEST(assembly_and_aliases)
 /* Line 0 is the compiler's word for "no line": the file is told, no other line is made up. */
 TEST(a_system_call_is_on_its_own_line)
 {
-	static const char source[] =
-		"__attribute__((noipa)) long twice(long x)\n"
-		"{\n"
-		"	__asm__ volatile(\"syscall\\n.globl after\\nafter:\" : \"+a\"(x) : : \"rcx\", \"r11\");\n"
-		"	__asm__ volatile(\"nop\\n.globl plain\\nplain:\");\n"
-		"	__asm__ volatile(\"nop\");\n"
-		"	return x;\n"
-		"}\n"
-		"int main(void) { return (int)twice(39); }\n";
+	static const char source[] = "__attribute__((noipa)) long twice(long x)\n"
+				     "{\n"
+				     "	__asm__ volatile(\"syscall\\n.globl after\\nafter:\" : "
+				     "\"+a\"(x) : : \"rcx\", \"r11\");\n"
+				     "	__asm__ volatile(\"nop\\n.globl plain\\nplain:\");\n"
+				     "	__asm__ volatile(\"nop\");\n"
+				     "	return x;\n"
+				     "}\n"
+				     "int main(void) { return (int)twice(39); }\n";
 	const char *folder = kit_folder();
 	struct fixture fixture;
 

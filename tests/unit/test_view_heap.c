@@ -283,6 +283,47 @@ TEST(peaks_count_the_first_time)
 }
 
 /* Two stacks of one location that take turns: it never holds more than one of them. */
+static void check_peak(struct snapshot_builder *b, bool is_exact, uint64_t bytes, uint64_t ms)
+{
+	struct heap_view *view = heap_build(b, &by_line);
+
+	CHECK_EQ_U64(view->is_peak_exact, is_exact);
+	CHECK_EQ_U64(view->peak_bytes, bytes);
+	CHECK_EQ_U64(view->peak_ns, ms * MS);
+	heap_view_free(view);
+}
+
+TEST(a_trace_knows_its_peak_better_than_the_looks)
+{
+	struct snapshot_builder *b = heap_profile();
+
+	builder_meta(b, "heap_peak_bytes", "51234");
+	builder_meta(b, "heap_peak_ms", "1777");
+	check_peak(b, false, 37000, 2000);
+	builder_free(b);
+	b = heap_profile();
+	builder_meta(b, "heap_peak_bytes", "51234");
+	builder_meta(b, "heap_peak_ms", "1777");
+	builder_meta(b, "peak_resolution_ms", "1000");
+	check_peak(b, false, 37000, 2000);
+	builder_free(b);
+	b = heap_profile();
+	builder_meta(b, "heap_peak_bytes", "51234");
+	builder_meta(b, "heap_peak_ms", "1777");
+	builder_meta(b, "peak_resolution_ms", "0");
+	check_peak(b, true, 51234, 1777);
+	/* It is told of the whole alone. */
+	builder_window(b, 0, 2500 * MS);
+	check_peak(b, false, 37000, 2000);
+	builder_free(b);
+	b = heap_profile();
+	builder_meta(b, "heap_peak_bytes", "51234");
+	builder_meta(b, "heap_peak_ms", "99999999999999999999");
+	builder_meta(b, "peak_resolution_ms", "0");
+	check_peak(b, false, 37000, 2000);
+	builder_free(b);
+}
+
 TEST(a_poll_is_looked_at_when_it_is_whole)
 {
 	struct snapshot_builder *b = heap_program();

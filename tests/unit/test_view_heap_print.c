@@ -520,6 +520,27 @@ TEST(json_of_an_empty_heap)
 	builder_free(b);
 }
 
+/* That a process has none is no news, and where it counts there is nothing to say. */
+TEST(why_it_was_not_the_agent_is_told)
+{
+	static const char *const silent[] = {"", "no agent is loaded"};
+	struct snapshot_builder *b = heap_profile();
+	char *text;
+
+	builder_meta(b, "heap_agent_reason", "./app is statically linked");
+	check_line(b, "not counted by the agent",
+		   "not counted by the agent: ./app is statically linked");
+	builder_free(b);
+	for (size_t i = 0; i < sizeof(silent) / sizeof(*silent); i++) {
+		b = heap_profile();
+		builder_meta(b, "heap_agent_reason", silent[i]);
+		text = print_as(TEXT, b, &by_line, &(struct view_print){0});
+		CHECK(!strstr(text, "not counted by the agent"));
+		free(text);
+		builder_free(b);
+	}
+}
+
 TEST(json_takes_only_numbers_from_meta)
 {
 	static const struct {

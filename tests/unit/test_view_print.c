@@ -121,7 +121,8 @@ TEST(table_by_line)
 	builder_file(b, "/profiles/rsprof.my-app.250106143022.db");
 	check_text(b, &by_line, &(struct view_print){0},
 		   "rsprof.my-app.250106143022.db   my-app (12345)   5m23s at 99 Hz   100 samples\n"
-		   "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) · lost: 0\n"
+		   "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) · "
+		   "lost: 0\n"
 		   "no line numbers for: libc.so.6 (no debug info)\n"
 		   "\n"
 		   "  CPU%   Incl%  Location           Function\n"
@@ -144,7 +145,8 @@ TEST(table_in_ascii_where_the_locale_has_no_more)
 	setlocale(LC_ALL, "C");
 	check_text(b, &(struct view_request){.top = 1}, &(struct view_print){.columns = 40},
 		   "rsprof.my-app.250106143022.db   my-app (12345)   5m23s at 99 Hz   100 samples\n"
-		   "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) - lost: 0\n"
+		   "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) - "
+		   "lost: 0\n"
 		   "\n"
 		   "  CPU%   Incl%  Location     Function\n"
 		   " 50.0%   70.0%  ...r.rs:142  parse_he...\n"
@@ -197,15 +199,15 @@ TEST(losses_are_listed_below_their_sum)
 	builder_loss(b, LOSS_LATE, 3);
 	builder_meta(b, "cpu_time_unsampled_ms", "1900");
 	text = text_of(b, &(struct view_request){.top = 1}, &(struct view_print){0});
-	CHECK_EQ_STR(
-		strchr(text, '\n') + 1,
-		"cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) · lost: 1,312 · system time not sampled: 1.9s\n"
-		"lost 1,312 samples (ring full): lower --cpu-freq or raise --buffer\n"
-		"noted 3 records (arrived late, put into a later checkpoint)\n"
-		"\n"
-		"  CPU%   Incl%  Location           Function\n"
-		" 50.0%   70.0%  src/parser.rs:142  parse_header\n"
-		"1 of 8 locations, 50.0 % of samples\n");
+	CHECK_EQ_STR(strchr(text, '\n') + 1,
+		     "cpu: perf, 85.0 % complete stacks (10.0 % broken, 5.0 % no user frames) · "
+		     "lost: 1,312 · system time not sampled: 1.9s\n"
+		     "lost 1,312 samples (ring full): lower --cpu-freq or raise --buffer\n"
+		     "noted 3 records (arrived late, put into a later checkpoint)\n"
+		     "\n"
+		     "  CPU%   Incl%  Location           Function\n"
+		     " 50.0%   70.0%  src/parser.rs:142  parse_header\n"
+		     "1 of 8 locations, 50.0 % of samples\n");
 	free(text);
 	builder_free(b);
 }
@@ -483,7 +485,8 @@ TEST(json_document)
 		"  \"event\": \"cpu-clock\",\n"
 		"  \"stack_status\": {\"complete\": 85, \"frame_pointers\": 0, \"broken\": 10, "
 		"\"truncated\": 0, \"no_mapping\": 0, \"no_table\": 0, \"read_error\": 0, "
-		"\"hidden_caller\": 0, \"empty\": 5, \"used_frame_pointers\": 0, \"not_walked\": 0},\n"
+		"\"hidden_caller\": 0, \"empty\": 5, \"used_frame_pointers\": 0, \"not_walked\": "
+		"0},\n"
 		"  \"entries\": [\n"
 		"    {\"cpu_pct\": 50.0000, \"incl_pct\": 70.0000, \"samples\": 50, "
 		"\"incl_samples\": 70, \"kernel_samples\": 10, \"file\": \"src/parser.rs\", "

@@ -309,7 +309,8 @@ TEST(the_table_of_lines)
 	use_unicode();
 	check_printed(&by_line, print_text,
 		      "rsprof.my-app.250106143022.db   my-app (12345)   5m23s   60 waits\n"
-		      "wait: bpf, 90.2 % complete stacks (9.8 % no user frames) · waited 1.00s, ran 200ms · lost: 0\n"
+		      "wait: bpf, 90.2 % complete stacks (9.8 % no user frames) · waited 1.00s, "
+		      "ran 200ms · lost: 0\n"
 		      "no line numbers for: libc.so.6 (no debug info)\n"
 		      "\n"
 		      " Wait%   Incl%   Wait  Waits  Kind   Location        Function\n"
@@ -327,7 +328,8 @@ TEST(the_table_of_threads)
 	check_printed(&(struct view_request){.event = "wait-time", .group = VIEW_BY_THREAD},
 		      print_text,
 		      "rsprof.my-app.250106143022.db   my-app (12345)   5m23s   60 waits\n"
-		      "wait: bpf, 90.2 % complete stacks (9.8 % no user frames) · waited 1.00s, ran 200ms · lost: 0\n"
+		      "wait: bpf, 90.2 % complete stacks (9.8 % no user frames) · waited 1.00s, "
+		      "ran 200ms · lost: 0\n"
 		      "\n"
 		      " Wait%   Incl%   Wait  Waits     Ran  Kind   Thread\n"
 		      " 50.0%   50.0%  500ms     10   109ms  sleep  my-app (12345)\n"
@@ -350,7 +352,8 @@ TEST(the_document)
 		"  \"event\": \"wait-time\",\n"
 		"  \"stack_status\": {\"complete\": 55, \"frame_pointers\": 0, \"broken\": 0, "
 		"\"truncated\": 0, \"no_mapping\": 0, \"no_table\": 0, \"read_error\": 0, "
-		"\"hidden_caller\": 0, \"empty\": 6, \"used_frame_pointers\": 0, \"not_walked\": 0},\n"
+		"\"hidden_caller\": 0, \"empty\": 6, \"used_frame_pointers\": 0, \"not_walked\": "
+		"0},\n"
 		"  \"entries\": [\n"
 		"    {\"wait_pct\": 50.0000, \"incl_pct\": 50.0000, \"wait_ns\": 500000000, "
 		"\"incl_wait_ns\": 500000000, \"run_ns\": 55000000, \"waits\": 50, "

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The agent leaves the program as it is: errno around every call of the family, with handlers that allocate on
+# top of it, too; descriptors, output, status; and nothing stays behind.
+. tests/lib/lib.sh
+. tests/integration/common.bash
+. tests/integration/agent.bash
+
+# What has a name where everybody may put files, and any file may be of: made since, by somebody else perhaps.
+named() {
+	find /dev/shm /tmp -maxdepth 1 -name '*rsprof*' ! -name 'rsprof-test.*' 2>/dev/null | sort
+}
+
+before=$(named)
+
+# same NAME LINES PROGRAM: output, errors and status are those without the agent.
+same() {
+	local name=$1 program=$TARGETS/$3 plain
+
+	plain=$("$program" 2>&1)
+	plain+=" status $?"
+	out=$(env LD_PRELOAD="$agent" ${preload_with:-} "$program" 2>&1)
+	out+=" status $?"
+	check_equal "$name" "$(diff <(echo "$plain") <(echo "$out"))" ""
+	check_between "${name}_lines" "$(grep -c ', errno ' <<<"$out")" "$2" 5000
+}
+
+same errno 600 agentsafe
+same errno_own 300 agentsafe_own
+for preload_with in RSPROF_AGENT=dormant RSPROF_AGENT=off RSPROF_HEAP=sampled RSPROF_HEAP=trace RSPROF_HEAP=off \
+	"RSPROF_HEAP=exact RSPROF_CPU_FREQ=999"; do
+	name=${preload_with##*=}
+	same "errno_${name//999/timers}" 600 agentsafe
+done
+preload_with=
+
+# Not known words in its variables, and a descriptor that is none of ours.
+for preload_with in RSPROF_AGENT=what RSPROF_HEAP=what RSPROF_CPU_FREQ=what RSPROF_SHM_FD=1 RSPROF_SHM_FD=77 \
+	RSPROF_SHM_FD=what RSPROF_HEAP_SAMPLE=-1; do
+	same "odd_$(tr -c 'A-Za-z0-9\n' _ <<<"${preload_with#RSPROF_}")" 600 agentsafe
+done
+preload_with=
+
+# interrupted NAME VARIABLE…: handlers allocate and free on top of each call; errno and totals stay right. What
+# is temporary depends on where a handler came in.
+interrupted() {
+	local name=$1
+
+	shift
+	look "$name" "$TARGETS/agentsafe_own" -- env LD_PRELOAD="$agent" "$@" "$TARGETS/agentsafe_own" 0.7
+	check_equal "${name}_status" "$(looked_at status)" 0
+	check_equal "${name}_differs" "$(grep '^differs' "$truth")" ""
+	check_equal "${name}_errno_in_handler" "$(truth_of errno_changes)" 0
+	check_between "${name}_signals" "$(truth_of signals)" 100 100000
+	check_between "${name}_frees_in_handler" "$(truth_of freed_in_handler)" 100 1000000
+	# shellcheck disable=SC2086
+	check_sites "$name" agentsafe.c $counts reallocs growth_bytes
+	check_equal "${name}_unknown_frees" "$(looked_at unknown_frees)" 0
+}
+
+interrupted handlers RSPROF_HEAP=exact
+check_looked handlers
+interrupted handlers_timers RSPROF_HEAP=exact RSPROF_CPU_FREQ=999
+interrupted handlers_trace RSPROF_HEAP=trace
+
+# The family, called by the names that libc has.
+look family "$TARGETS/agentsafe" -- env LD_PRELOAD="$agent" "$TARGETS/agentsafe"
+# shellcheck disable=SC2086
+check_sites family agentsafe.c $alone_counts
+check_looked family
+check_equal family_unknown_frees "$(looked_at unknown_frees)" 0
+
+# One line where it is asked for, and none of its own otherwise.
+out=$(LD_PRELOAD="$agent" "$TARGETS/heapload" 10 10 10 now 2>&1 >/dev/null)
+check_equal says_nothing "$out" ""
+out=$(ulimit -v 30000 && RSPROF_VERBOSE=1 LD_PRELOAD="$agent" exec "$TARGETS/heapload" 10 10 10 now 2>&1 >/dev/null)
+check_equal verbose_lines "$(grep -c . <<<"$out")" 1
+check_contains verbose_line "$out" rsprof
+
+# A program that closes all descriptors, and one that uses the agent's number.
+out=$(LD_PRELOAD="$agent" bash -c '
+	for fd in /proc/$BASHPID/fd/*; do fd=${fd##*/}; [ "$fd" -lt 3 ] || eval "exec $fd>&-"; done
+	x=$(seq 1000 | sort -n | tail -n 1); (exit 3); echo "$x $?"' 2>&1)
+check_equal closed_descriptors "$out $?" "1000 3 0"
+
+check_equal nothing_is_left "$(named)" "$before"
+exit 0
