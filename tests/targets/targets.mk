@@ -214,3 +214,28 @@ $(TARGETS_OUT)/agentlinked_off: tests/targets/agentlinked.c tests/targets/target
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(TARGETS_LINKED_CFLAGS) -o $@ $<
+
+# An agent is put into them while they run.
+TARGETS += $(TARGETS_OUT)/injectee $(TARGETS_OUT)/injectee_static $(TARGETS_OUT)/injectee_own $(TARGETS_OUT)/injectplug.so
+$(TARGETS_OUT)/injectee: tests/targets/injectee.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -o $@ $< -ldl
+
+$(TARGETS_OUT)/injectee_static: tests/targets/injectee.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -static -o $@ $< 2>/dev/null
+
+$(TARGETS_OUT)/injectee_own: tests/targets/injectee.c tests/targets/ownalloc.c tests/targets/target.h
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TARGETS_HEAP_CFLAGS) -fno-builtin -o $@ $(filter %.c,$^) -ldl
+
+ifneq ($(TARGETS_RUSTC),)
+TARGETS += $(TARGETS_OUT)/injectee_rust
+$(TARGETS_OUT)/injectee_rust: tests/targets/injectee.rs
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<
+endif
