@@ -1,16 +1,21 @@
 /* What the parts of the agent know of each other. RULES.md is the law for all of them.
  *
- *     hooks.c      malloc and its family, as the process calls them; hooks_new.c: operators that do
- * not come through malloc real.c       the functions that they stand before; the boot arena heap.c
- * counting: sites, blocks, samples, traces shadow.c     the map from a block to its site and size
+ *     hooks.c      malloc and its family, as the process calls them
+ *     hooks_new.c  operators that do not come through malloc
+ *     real.c       the functions that they stand before; the boot arena
+ *     heap.c       counting: sites, blocks, samples, traces; sample.c: which ones are sampled
+ *     shadow.c     the map from a block to its site and size
  *     region.c     the shared memory: made, laid out, given up
  *     lane.c       the places of threads in it; ring.c: their events
  *     life.c       beginning, fork, thread ends, dormant and awake
- *     unwind*.c    stacks: memos, walks, rules, modules; site.c: their numbers
+ *     unwind*.c    stacks: memos, walks, rules, modules (modules.h); site.c: their numbers
  *     cpu.c        timers and their samples; signals.c: the program's own SIGPROF
  *     threads.c    pthread_create: threads known from their beginning
  *     api.c        what include/rsprof/rsprof.h declares
- *     patch.c      relocation slots of objects that were bound before the agent came
+ *     patch.c      relocation slots of objects that were bound before the agent came;
+ *                  patch_load.c: of those that come later
+ *     symbols.c    whether there is a symbol
+ *     config.c     the environment
  *     lock.c       mlockall, which would fill the shared memory
  *     sys.c        raw system calls and the few functions of C that are needed
  */
@@ -31,8 +36,8 @@
 enum {
 	AGENT_FRAMES_MAX = 127, /* what --frames is by default; more are cut and said to be */
 	AGENT_EVENTS_A_LOOK = 4096,
-	AGENT_LANE_RETRY =
-		4096, /* shared events of a thread after which it asks for a lane again */
+	/* Shared events of a thread after which it asks for a lane again. */
+	AGENT_LANE_RETRY = 4096,
 };
 
 /* The agent's memory beside a lane's shared part; private, never given back before the process
@@ -45,12 +50,15 @@ struct agent_lane {
 	uint32_t index;
 	bool is_shared; /* of threads that have none of their own, and of handlers that interrupt
 			 * the agent: atomics only, no memos */
-	uint32_t generation; /* of the process that memos are of */
-	uint64_t random;     /* of the owner */
+	uint32_t generation;		   /* of the process that memos are of */
+	uint32_t parts_generation;	   /* that counts and ring are of; 0: they are not mapped */
+	uint64_t counts_bytes, ring_bytes; /* of their mappings */
+	uint64_t random;		   /* of the owner */
+	char *signal_stack;		   /* of cpu.c's handler; NULL: none yet */
 	void *memos; /* unwind_memo_bytes() of zeroed memory when first used; NULL for the shared
 		      * one */
-	_Atomic uint64_t
-		ring_next; /* that is reserved: above shared->head while an event is written */
+	/* That is reserved: above shared->head while an event is written. */
+	_Atomic uint64_t ring_next;
 };
 
 /* Of each thread. Small, since an LD_PRELOADed or dlopen'ed library gets little of the initial-exec
@@ -75,12 +83,11 @@ struct agent_thread {
 	uint32_t generation;
 	uint16_t flags;		/* AGENT_THREAD_… */
 	uint16_t shared_events; /* that were counted in the shared lane */
-	void *timer;		/* cpu.c's */
 };
 _Static_assert(sizeof(struct agent_thread) <= 80, "all thread-local variables have 96 bytes");
 enum {
-	AGENT_THREAD_ENDED =
-		1, /* its lane is given back; what still comes is counted in the shared one */
+	/* Its lane is given back; what still comes is counted in the shared one. */
+	AGENT_THREAD_ENDED = 1,
 	AGENT_THREAD_CLAIMING = 2, /* is at getting one */
 	AGENT_THREAD_DRAWN = 4,	   /* `left` leads to its first sample */
 };
@@ -97,13 +104,11 @@ struct agent_state {
 	struct rsprof_shm_header *header;
 	struct rsprof_shm_control *control;
 	struct rsprof_shm_lane *lanes;
-	struct rsprof_shm_counts *counts;
 	_Atomic uint64_t *sites;
 	uint8_t *stacks;
 	uint64_t stacks_bytes;
 	struct rsprof_shm_module *modules;
 	uint32_t module_max;
-	struct rsprof_shm_event *rings;
 	uint32_t heap;	     /* enum rsprof_shm_heap */
 	uint32_t generation; /* what is_on is when it is on */
 	_Atomic uint64_t
@@ -133,7 +138,8 @@ struct agent_process {
 	uint32_t fork_count;   /* how often this process is a child of one with the agent */
 	uint32_t granule_bits; /* 4 with glibc's malloc, else 3 */
 	uintptr_t main_stack_high;
-	/* The shared memory of this process or, before it has begun anew, of its parent. */
+	/* The shared memory of this process or, before it has begun anew, of its parent; but for
+	 * what is each lane's. */
 	void *region;
 	uint64_t region_bytes;
 	int region_fd;
@@ -170,7 +176,7 @@ struct agent_lane *agent_lane_of(struct agent_thread *thread, bool is_nested);
 void agent_look_at_lease(void);
 /* The program's wish (rsprof_pause …). */
 void agent_pause(bool is_paused);
-void agent_stop(void);
+void agent_stop(enum rsprof_shm_reason reason);
 /* Something but is_on may call for agent_begin(): the process is new, or a reader waits for a
  * dormant one. */
 static inline bool agent_is_called(void)
@@ -223,7 +229,6 @@ void unwind_set_stack(struct agent_thread *thread, uintptr_t low, uintptr_t high
 /* ---- cpu.c, threads.c */
 
 void cpu_begin(void); /* with agent_config.cpu_frequency; also in a forked child */
-void cpu_thread_begin(struct agent_thread *thread);
 void cpu_thread_end(struct agent_thread *thread);
 void cpu_end(void);
 

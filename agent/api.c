@@ -17,6 +17,7 @@
 
 #include "agent/agent.h"
 #include "agent/api.h"
+#include "agent/symbols.h"
 #include "agent/cpu.h"
 #include "agent/heap.h"
 
@@ -127,6 +128,10 @@ static void look_for_other(void)
 {
 	struct other found;
 
+	if (!symbols_have(0, "rsprof_start")) {
+		atomic_store_explicit(&other_state, 1, memory_order_release);
+		return;
+	}
 	agent_thread.internal_depth++;
 	found = (struct other){
 		.start = (void (*)(void))dlsym(RTLD_NEXT, "rsprof_start"),
@@ -181,7 +186,7 @@ AGENT_EXPORT void rsprof_stop(void)
 		return;
 	}
 	cpu_end();
-	agent_stop();
+	agent_stop(RSPROF_SHM_STOPPED);
 }
 
 AGENT_EXPORT void rsprof_pause(void)

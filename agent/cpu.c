@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -238,15 +239,19 @@ static void provide_anew(struct timers *timers, uint32_t tid)
 	provide(timers, tid, true);
 }
 
+static bool is_too_small(const stack_t *stack);
+
 static void in_forked_child(void)
 {
 	struct timers *timers = atomic_load(&the_timers);
+	stack_t stack;
 
 	mine.next_ns = 0;
 	if (!timers || !atomic_load(&is_wanted))
 		return;
 	atomic_store(&timers->is_on, 1);
-	provide(timers, sys_tid(), true);
+	if (!sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) && !is_too_small(&stack))
+		provide(timers, sys_tid(), true);
 }
 
 /* Other destructors use CPU time, too: the last round of them is waited for. */
@@ -458,6 +463,107 @@ static void sample(uint64_t weight, const siginfo_t *info, const ucontext_t *con
 	follow(weight, info->si_timerid);
 }
 
+/* ---- alternate signal stacks, which may be small: the kernel's frame is all that they have to
+ * hold */
+
+enum { SIGNAL_STACK_BYTES = 64 << 10, AUX_MINIMUM = 51, LEAST_BYTES = 4096, OWN_BYTES = 512 };
+
+struct sample_call {
+	uint64_t weight;
+	const siginfo_t *info;
+	const void *context;
+};
+
+static void sample_call(const struct sample_call *call)
+{
+	sample(call->weight, call->info, call->context);
+}
+
+/* All signals are held back: the kernel would take the alternate stack for free. */
+static void sample_elsewhere(const struct sample_call *call, char *top)
+{
+	uint64_t all = ~UINT64_C(0), before = 0;
+
+	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof(all), 0, 0);
+	__asm__ volatile("mov %%rsp, %%rbx\n\t"
+			 "mov %[top], %%rsp\n\t"
+			 "call *%[function]\n\t"
+			 "mov %%rbx, %%rsp"
+			 : "+D"(call)
+			 : [top] "r"(top), [function] "r"(sample_call)
+			 : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "cc",
+			   "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+			   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
+}
+
+static bool is_on_alternate(const ucontext_t *context)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	return context->uc_stack.ss_size &&
+	       here - (uintptr_t)context->uc_stack.ss_sp < context->uc_stack.ss_size;
+}
+
+static void sample_on_alternate(const struct sample_call *call)
+{
+	struct agent_lane *lane = agent_lane_of(&agent_thread, false);
+
+	if (!lane->is_shared && !lane->signal_stack)
+		lane->signal_stack = sys_map(SIGNAL_STACK_BYTES);
+	if (lane->is_shared || !lane->signal_stack)
+		agent_lost(RSPROF_SHM_LOST_SAMPLES, call->weight);
+	else
+		sample_elsewhere(call, lane->signal_stack + SIGNAL_STACK_BYTES);
+}
+
+static bool is_too_small(const stack_t *stack)
+{
+	unsigned long least = getauxval(AUX_MINIMUM);
+
+	if (least < 2 * LEAST_BYTES)
+		least += OWN_BYTES;
+	if (least < LEAST_BYTES)
+		least = LEAST_BYTES;
+	return !(stack->ss_flags & SS_DISABLE) && stack->ss_size < least;
+}
+
+/* A thread whose signal stack cannot hold our signal gets none: its place says that its timer is
+ * being made, for as long as it is so. */
+static void judge_stack(struct timers *timers, const stack_t *stack, uint32_t tid)
+{
+	uint32_t was = BUSY;
+
+	if (is_too_small(stack)) {
+		was = atomic_exchange(&timers->of[tid], BUSY);
+		if (was != 0 && was != BUSY)
+			timer_remove(was - 1);
+		if (atomic_load(&timers->is_on))
+			agent_lost(RSPROF_SHM_LOST_TIMERS, 1);
+	} else if (atomic_compare_exchange_strong(&timers->of[tid], &was, 0) &&
+		   atomic_load(&timers->is_on)) {
+		provide(timers, tid, false);
+	}
+}
+
+AGENT_EXPORT int sigaltstack(const stack_t *stack, stack_t *ret_old)
+{
+	struct timers *timers = atomic_load(&the_timers);
+	uint32_t tid = sys_tid();
+	long result;
+
+	/* Before, since the first signal may come at once. */
+	if (stack && is_too_small(stack) && (timers || (timers = timers_map())) && tid < TIDS)
+		judge_stack(timers, stack, tid);
+	result = sys_call(SYS_sigaltstack, (long)stack, (long)ret_old, 0, 0, 0, 0);
+	if (!result && stack && timers && tid < TIDS)
+		judge_stack(timers, stack, tid);
+	if (!result)
+		return 0;
+	errno = (int)-result;
+	return -1;
+}
+
 void cpu_on_signal(int number, siginfo_t *info, void *context)
 {
 	uint64_t weight = cpu_signal_weight(info);
@@ -469,7 +575,13 @@ void cpu_on_signal(int number, siginfo_t *info, void *context)
 	}
 	if (atomic_load_explicit(&agent_state.phase, memory_order_relaxed) == AGENT_FRESH)
 		agent_begin();
-	if (is_sampling())
-		sample(weight, info, context);
+	if (is_sampling()) {
+		struct sample_call call = {weight, info, context};
+
+		if (is_on_alternate(context))
+			sample_on_alternate(&call);
+		else
+			sample_call(&call);
+	}
 	errno = error;
 }

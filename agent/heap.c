@@ -2,7 +2,9 @@
 #include <sys/syscall.h>
 
 #include "agent/heap.h"
+#include "agent/hooks.h"
 #include "agent/real.h"
+#include "agent/site.h"
 #include "agent/unwind.h"
 
 /* From this size on a block has two slots for sure; the second one says what a sampled block stands
@@ -91,18 +93,43 @@ static uintptr_t weight_place(uintptr_t block)
 	return block + ((uintptr_t)1 << agent_process.granule_bits);
 }
 
-static void count(struct agent_thread *thread, struct agent_lane *lane,
+/* An allocator may call its own functions by their hooked names: then the block was counted just
+ * now, by the hook of the inner call, whose stack leads through the outer one's. */
+static __attribute__((noinline)) bool is_counted(uint64_t slot, uintptr_t hook)
+{
+	return site_has_call(shadow_site(slot), (uintptr_t)hooks_start, (uintptr_t)hooks_end,
+			     frame_of(hook).pc);
+}
+
+static void count_realloc(const struct agent_lane *lane, struct rsprof_shm_counts *counts,
+			  const struct arrival *arrival, uint64_t size)
+{
+	uint64_t old_size = shadow_size(arrival->old->slot);
+
+	add(lane, &counts->reallocs, arrival->weight);
+	if (arrival->old->slot && size > old_size)
+		add(lane, &counts->growth_bytes, (size - old_size) * arrival->weight);
+}
+
+/* false: it is counted already, or is none of this process's. */
+static bool count(struct agent_thread *thread, struct agent_lane *lane,
 		  const struct arrival *arrival)
 {
 	struct agent_frame frame = frame_of(arrival->hook);
 	uint64_t size = arrival->size < SHADOW_SIZE_MAX ? arrival->size : SHADOW_SIZE_MAX;
 	uint32_t generation = agent_state.generation;
-	uint32_t site = unwind_site(thread, lane, arrival->leaf, &frame);
-	const struct heap_old *old = arrival->old;
+	const uint64_t *place = shadow_find(arrival->block);
 	struct rsprof_shm_counts *counts;
+	uint32_t site;
 
+	if (place && *place && is_counted(*place, arrival->hook)) {
+		if (arrival->old)
+			count_realloc(lane, &lane->counts[shadow_site(*place)], arrival, size);
+		return false;
+	}
+	site = unwind_site(thread, lane, arrival->leaf, &frame);
 	if (generation != agent_state.generation)
-		return;
+		return false;
 	if (!shadow_put(arrival->block, shadow_slot(size, site))) {
 		site = RSPROF_SHM_SITE_UNTRACKED;
 		agent_lost(RSPROF_SHM_LOST_BLOCKS, 1);
@@ -110,30 +137,29 @@ static void count(struct agent_thread *thread, struct agent_lane *lane,
 	counts = &lane->counts[site];
 	add(lane, &counts->allocs, arrival->weight);
 	add(lane, &counts->alloc_bytes, size * arrival->weight);
-	if (old) {
-		add(lane, &counts->reallocs, arrival->weight);
-		if (old->slot && size > shadow_size(old->slot))
-			add(lane, &counts->growth_bytes,
-			    (size - shadow_size(old->slot)) * arrival->weight);
-	}
+	if (arrival->old)
+		count_realloc(lane, counts, arrival, size);
 	thread->last_block = arrival->block;
 	thread->last_slot = shadow_slot(size, site);
 	if (agent_state.heap == RSPROF_SHM_HEAP_TRACE)
 		agent_ring_put(lane, RSPROF_SHM_EVENT_ALLOC, site, arrival->block, size,
 			       thread->busy_frame == arrival->hook);
+	return true;
 }
 
 /* In the thread's own lane, or in the shared one where it has none or a hook is at its own. */
-static void count_where_it_may(struct agent_thread *thread, const struct arrival *arrival)
+static bool count_where_it_may(struct agent_thread *thread, const struct arrival *arrival)
 {
 	bool nested = is_nested(thread, arrival->hook);
 	struct agent_lane *lane = agent_lane_of(thread, nested);
+	bool is_new;
 
 	if (!nested)
 		set_busy(thread, arrival->hook);
-	count(thread, lane, arrival);
+	is_new = count(thread, lane, arrival);
 	if (!nested)
 		set_idle(thread);
+	return is_new;
 }
 
 /* false: this one is not sampled. */
@@ -159,7 +185,8 @@ static void count_sampled(struct agent_thread *thread, struct agent_lane *lane,
 		random = sample_random(&lane->random);
 	thread->left = sample_gap(&lane->random, agent_config.sample_bytes);
 	arrival->weight = sample_weight(arrival->size, agent_config.sample_bytes, (uint32_t)random);
-	count_where_it_may(thread, arrival);
+	if (!count_where_it_may(thread, arrival))
+		return;
 	if (arrival->size >= WEIGHT_SLOT_BYTES && !shadow_put(weight_place(block), arrival->weight))
 		return;
 	sample_add(block);
@@ -171,7 +198,13 @@ static void come(struct arrival *arrival)
 	struct agent_thread *thread = &agent_thread;
 	struct agent_lane *lane;
 
-	if (thread->internal_depth || (!heap_generation() && !agent_begin()))
+	if (AGENT_UNLIKELY(thread->internal_depth)) {
+		/* Of a handler, or of the C library for us. */
+		if (heap_generation())
+			agent_lost(RSPROF_SHM_LOST_REENTRIES, 1);
+		return;
+	}
+	if (!heap_generation() && !agent_begin())
 		return;
 	arrival->weight = 1;
 	if (agent_state.heap != RSPROF_SHM_HEAP_SAMPLED) {
@@ -258,6 +291,10 @@ void heap_count(uintptr_t block, uint64_t size, uintptr_t leaf, uintptr_t hook)
 		set_idle(thread);
 		return;
 	}
+	if (AGENT_UNLIKELY(*place != 0) && is_counted(*place, hook)) {
+		set_idle(thread);
+		return;
+	}
 	slot = size << SHADOW_SITE_BITS | site;
 	*place = slot;
 	counts = &thread->lane->counts[site];
@@ -278,11 +315,10 @@ void heap_count(uintptr_t block, uint64_t size, uintptr_t leaf, uintptr_t hook)
  * NULL: they are not. */
 static struct agent_lane *lane_for_free(struct agent_thread *thread)
 {
-	if (thread->internal_depth)
+	if (!heap_generation() && !agent_state.is_paused &&
+	    (thread->internal_depth || !agent_begin()))
 		return NULL;
-	if (!heap_generation() && !agent_state.is_paused && !agent_begin())
-		return NULL;
-	return agent_lane_of(thread, false);
+	return agent_lane_of(thread, thread->internal_depth != 0);
 }
 
 /* Reads and forgets what is known of a block. 0: nothing. */
@@ -312,7 +348,8 @@ static void count_free(struct agent_thread *thread, struct agent_lane *lane, uin
 	struct rsprof_shm_counts *counts = &lane->counts[shadow_site(slot)];
 
 	if (!slot) {
-		if (agent_state.heap != RSPROF_SHM_HEAP_SAMPLED)
+		/* What the C library allocates for us is not known. */
+		if (agent_state.heap != RSPROF_SHM_HEAP_SAMPLED && !thread->internal_depth)
 			add(lane, &lane->shared->unknown_frees, 1);
 		return;
 	}

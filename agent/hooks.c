@@ -9,8 +9,11 @@
 
 #include "agent/heap.h"
 #include "agent/hooks.h"
+#include "agent/modules.h"
 #include "agent/real.h"
 
+/* See heap.c's is_counted(). */
+#define HOOKS __attribute__((section("rsprof_hooks")))
 #define HOOK ((uintptr_t)__builtin_frame_address(0))
 #define COUNT(block, size, function)                                                               \
 	do {                                                                                       \
@@ -21,7 +24,7 @@
 AGENT_EXPORT void cfree(void *block);
 
 /* Apart, so that an agent that is off costs two tests and a jump. The caller is the same. */
-static __attribute__((noinline)) void *count_malloc(size_t size)
+HOOKS static __attribute__((noinline)) void *count_malloc(size_t size)
 {
 	void *block = real.malloc(size);
 
@@ -29,23 +32,26 @@ static __attribute__((noinline)) void *count_malloc(size_t size)
 	return block;
 }
 
-AGENT_EXPORT void *malloc(size_t size)
+HOOKS AGENT_EXPORT void *malloc(size_t size)
 {
 	if (AGENT_UNLIKELY(heap_is_idle()))
 		return real.malloc(size);
 	return count_malloc(size);
 }
 
-static __attribute__((noinline)) void *count_calloc(size_t count, size_t size)
+HOOKS static __attribute__((noinline)) void *count_calloc(size_t count, size_t size)
 {
 	void *block = real.calloc(count, size);
 
 	/* No overflow: there is a block. */
 	COUNT(block, count * size, real.calloc);
+	/* A library comes, perhaps where another one was. */
+	if (AGENT_UNLIKELY(modules_is_linker((uintptr_t)__builtin_return_address(0))))
+		modules_look();
 	return block;
 }
 
-AGENT_EXPORT void *calloc(size_t count, size_t size)
+HOOKS AGENT_EXPORT void *calloc(size_t count, size_t size)
 {
 	if (AGENT_UNLIKELY(heap_is_idle()))
 		return real.calloc(count, size);
@@ -89,13 +95,13 @@ static inline __attribute__((always_inline)) void *reallocate(void *old_block, s
 	return block;
 }
 
-AGENT_EXPORT void *realloc(void *old_block, size_t size)
+HOOKS AGENT_EXPORT void *realloc(void *old_block, size_t size)
 {
 	return reallocate(old_block, size, (uintptr_t)real.realloc, HOOK);
 }
 
 /* The C library's calls realloc by its hooked name; here it is one call. */
-AGENT_EXPORT void *reallocarray(void *old_block, size_t count, size_t size)
+HOOKS AGENT_EXPORT void *reallocarray(void *old_block, size_t count, size_t size)
 {
 	size_t bytes;
 
@@ -106,7 +112,7 @@ AGENT_EXPORT void *reallocarray(void *old_block, size_t count, size_t size)
 	return reallocate(old_block, bytes, (uintptr_t)real.reallocarray, HOOK);
 }
 
-AGENT_EXPORT int posix_memalign(void **ret_block, size_t align, size_t size)
+HOOKS AGENT_EXPORT int posix_memalign(void **ret_block, size_t align, size_t size)
 {
 	int error = real.posix_memalign(ret_block, align, size);
 
@@ -115,7 +121,7 @@ AGENT_EXPORT int posix_memalign(void **ret_block, size_t align, size_t size)
 	return error;
 }
 
-AGENT_EXPORT void *aligned_alloc(size_t align, size_t size)
+HOOKS AGENT_EXPORT void *aligned_alloc(size_t align, size_t size)
 {
 	void *block = real.aligned_alloc(align, size);
 
@@ -123,7 +129,7 @@ AGENT_EXPORT void *aligned_alloc(size_t align, size_t size)
 	return block;
 }
 
-AGENT_EXPORT void *memalign(size_t align, size_t size)
+HOOKS AGENT_EXPORT void *memalign(size_t align, size_t size)
 {
 	void *block = real.memalign(align, size);
 
@@ -131,7 +137,7 @@ AGENT_EXPORT void *memalign(size_t align, size_t size)
 	return block;
 }
 
-AGENT_EXPORT void *valloc(size_t size)
+HOOKS AGENT_EXPORT void *valloc(size_t size)
 {
 	void *block = real.valloc(size);
 
@@ -139,7 +145,7 @@ AGENT_EXPORT void *valloc(size_t size)
 	return block;
 }
 
-AGENT_EXPORT void *pvalloc(size_t size)
+HOOKS AGENT_EXPORT void *pvalloc(size_t size)
 {
 	void *block = real.pvalloc(size);
 

@@ -6,6 +6,7 @@
 #include "agent/heap.h"
 #include "agent/hooks.h"
 #include "agent/real.h"
+#include "agent/symbols.h"
 
 struct agent_new {
 	void *new_plain, *new_array, *new_nothrow, *new_array_nothrow;
@@ -75,15 +76,10 @@ const struct agent_hook agent_new_hooks[AGENT_NEW_HOOKS] = {NEWS(ROW) DELETES(RO
 static bool has_own_operators(void)
 {
 	static const char *const signs[] = {"mallctl", "tc_malloc", "mi_malloc"};
-	Dl_info sign, of_malloc;
-	void *found;
 	size_t i;
 
-	if (!dladdr((void *)real.malloc, &of_malloc))
-		return false;
 	for (i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		found = dlsym(RTLD_DEFAULT, signs[i]);
-		if (found && dladdr(found, &sign) && sign.dli_fbase == of_malloc.dli_fbase)
+		if (symbols_have((uintptr_t)real.malloc, signs[i]))
 			return true;
 	}
 	return false;
@@ -100,6 +96,8 @@ bool hooks_find_new(void)
 	    !dladdr((void *)real.malloc, &of_malloc))
 		return false;
 	for (i = 0; i < AGENT_NEW_HOOKS; i++) {
+		if (!symbols_have((uintptr_t)real.malloc, agent_new_hooks[i].name))
+			continue;
 		found = dlsym(RTLD_DEFAULT, agent_new_hooks[i].name);
 		/* The program's own come to malloc, or are none of ours to know. */
 		if (!found || !dladdr(found, &of_new) || of_new.dli_fbase != of_malloc.dli_fbase)

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "agent/lane.h"
+#include "agent/region.h"
 
 enum {
 	BITS = 64,
@@ -29,29 +30,78 @@ struct agent_lane *lane_shared(void)
 	return &lanes[own_count()];
 }
 
-static void attach(struct agent_lane *lane, uint32_t index)
+/* Where they were before, so that what a hook of this thread is at stays where it is. */
+static bool map_parts(struct agent_lane *lane, uint32_t index)
+{
+	void *counts = lane->counts, *ring = lane->ring;
+
+	if (lane->parts_generation == agent_state.generation)
+		return true;
+	if (!region_map_part(RSPROF_SHM_COUNTS, index, &counts, &lane->counts_bytes))
+		return false;
+	lane->counts = counts;
+	if (!region_map_part(RSPROF_SHM_RINGS, index, &ring, &lane->ring_bytes))
+		return false;
+	lane->ring = ring;
+	lane->parts_generation = agent_state.generation;
+	return true;
+}
+
+static bool attach(struct agent_lane *lane, uint32_t index)
 {
 	struct rsprof_shm_header *header = agent_state.header;
 
+	if (!map_parts(lane, index))
+		return false;
 	lane->index = index;
 	lane->is_shared = false;
 	lane->shared = &agent_state.lanes[index];
-	lane->counts = agent_state.counts + (uint64_t)index * header->site_count;
-	lane->ring = agent_state.rings + (uint64_t)index * header->ring_events;
 	lane->ring_mask = header->ring_events - 1;
 	atomic_store_explicit(&lane->ring_next,
 			      __atomic_load_n(&lane->shared->head, __ATOMIC_RELAXED),
 			      memory_order_relaxed);
+	return true;
 }
 
-void lane_begin(void)
+bool lane_begin(void)
 {
 	struct agent_lane *shared = lane_shared();
 
-	attach(shared, own_count());
+	if (!attach(shared, own_count()))
+		return false;
 	shared->is_shared = true;
 	shared->generation = agent_state.generation;
 	shared->shared->flags = RSPROF_SHM_LANE_SHARED;
+	return true;
+}
+
+void lane_leave(void)
+{
+	uint32_t index;
+
+	for (index = 0; index < LANES_MAX; index++) {
+		region_leave_part(lanes[index].counts, lanes[index].counts_bytes);
+		region_leave_part(lanes[index].ring, lanes[index].ring_bytes);
+	}
+}
+
+static bool overlaps(const void *at, uint64_t bytes, uintptr_t start, uintptr_t end)
+{
+	return at && start < (uintptr_t)at + bytes && (uintptr_t)at < end;
+}
+
+bool lane_has(uintptr_t start, uintptr_t end)
+{
+	uint32_t index;
+
+	for (index = 0; index < LANES_MAX; index++) {
+		const struct agent_lane *lane = &lanes[index];
+
+		if (overlaps(lane->counts, lane->counts_bytes, start, end) ||
+		    overlaps(lane->ring, lane->ring_bytes, start, end))
+			return true;
+	}
+	return false;
 }
 
 /* ---- ends of threads */
@@ -131,19 +181,22 @@ static uint32_t take_free(uint32_t tid)
 	return LANES_MAX;
 }
 
-/* One whose thread has gone without a word; LANES_MAX: none. */
-static uint32_t take_dead(uint32_t tid)
+/* Those whose threads have gone without a word are free again. What such a thread's memos hold may
+ * be half-written. A thread that asks has none, so one of its number is of another's before it. */
+static void free_dead(uint32_t tid)
 {
 	uint32_t index, owner;
 
 	for (index = 0; index < own_count(); index++) {
 		owner = __atomic_load_n(&agent_state.lanes[index].owner, __ATOMIC_RELAXED);
-		if (owner && owner != tid && is_dead(owner) &&
-		    __atomic_compare_exchange_n(&agent_state.lanes[index].owner, &owner, tid, false,
-						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			return index;
+		if (!owner || (owner != tid && !is_dead(owner)) ||
+		    !__atomic_compare_exchange_n(&agent_state.lanes[index].owner, &owner, 0, false,
+						 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			continue;
+		lanes[index].generation = 0;
+		atomic_fetch_and_explicit(&agent_state.lanes_taken[index / BITS],
+					  ~(UINT64_C(1) << index % BITS), memory_order_release);
 	}
-	return LANES_MAX;
 }
 
 static bool set_memos(struct agent_lane *lane)
@@ -172,16 +225,16 @@ static struct agent_lane *take(struct agent_thread *thread)
 	if (index == LANES_MAX &&
 	    atomic_fetch_add_explicit(&agent_state.lane_misses, 1, memory_order_relaxed) %
 			    MISSES_A_LOOK ==
-		    MISSES_A_LOOK - 1)
-		index = take_dead(thread->tid);
+		    MISSES_A_LOOK - 1) {
+		free_dead(thread->tid);
+		index = take_free(thread->tid);
+	}
 	if (index == LANES_MAX)
 		return NULL;
 	lane = &lanes[index];
-	if (!set_memos(lane)) {
-		/* It stays taken, as the next one would not get any, either. */
+	/* It stays taken, as the next one would not get any, either. */
+	if (!set_memos(lane) || !attach(lane, index))
 		return NULL;
-	}
-	attach(lane, index);
 	lane->generation = agent_state.generation;
 	if (!lane->random)
 		lane->random = (uint64_t)thread->tid << 32 ^ agent_state.header->created_ns ^ index;

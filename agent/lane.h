@@ -6,8 +6,13 @@
 
 enum { LANES_MAX = 256 };
 
-/* Once for each region; the thread that begins has none of its lanes. */
-void lane_begin(void);
+/* Once for each region; the thread that begins has none of its lanes. false: there is no memory. */
+bool lane_begin(void);
+/* In a forked child, before region_leave(): the lanes' parts of the parent's memory are given up.
+ */
+void lane_leave(void);
+/* These addresses are a lane's part of the shared memory. */
+bool lane_has(uintptr_t start, uintptr_t end);
 /* Once a process: threads' ends are to be told. false: they cannot be. */
 bool lane_key_begin(void);
 /* This thread's own; NULL: there is none left, or it has ended. */

@@ -124,7 +124,7 @@ void agent_pause(bool is_paused)
 	}
 }
 
-void agent_stop(void)
+void agent_stop(enum rsprof_shm_reason reason)
 {
 	if (atomic_load_explicit(&agent_state.phase, memory_order_acquire) != AGENT_READY)
 		return;
@@ -132,7 +132,7 @@ void agent_stop(void)
 	atomic_store_explicit(&agent_state.is_paused, 0, memory_order_release);
 	agent_state.lease = NULL;
 	cpu_end();
-	agent_state.header->reason = RSPROF_SHM_STOPPED;
+	agent_state.header->reason = reason;
 	set_state(RSPROF_SHM_OFF);
 }
 
@@ -171,7 +171,10 @@ static const char *begin(void)
 		first = __atomic_load_n(
 			&((struct rsprof_shm_header *)agent_process.region)->next_site,
 			__ATOMIC_RELAXED);
+		if (first < RSPROF_SHM_SITE_FIRST) /* it had failed to begin */
+			first = RSPROF_SHM_SITE_FIRST;
 		agent_process.fork_count++;
+		lane_leave();
 		region_leave();
 	}
 	agent_process.pid = (uint32_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -182,7 +185,10 @@ static const char *begin(void)
 		return why;
 	agent_state.generation = agent_process.fork_count + 1;
 	set_first_site(first);
-	lane_begin();
+	if (!lane_begin()) {
+		region_leave();
+		return "no address space";
+	}
 	if (!lane_key_begin())
 		agent_say("ends of threads are not seen", "no thread key is left");
 	/* Another process of the one that rsprof runs: nobody reads it yet. */

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "agent/agent.h"
+#include "agent/lane.h"
 
 /* Lines of /proc/self/maps, read by pieces. */
 struct maps {
@@ -68,7 +68,7 @@ static uint64_t for_the_rest(bool is_to_lock)
 		return UINT64_MAX;
 	while (next_mapping(&maps, &start, &end)) {
 		if ((start < ours + agent_process.region_bytes && ours < end) ||
-		    sys_is_mapped(start, end))
+		    lane_has(start, end) || sys_is_mapped(start, end))
 			continue;
 		total += end - start;
 		/* As with mlockall, what cannot be read is passed over. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/symbols.h"
 
 void *patch_real_dlopen __attribute__((visibility("hidden")));
 void *patch_real_dlsym __attribute__((visibility("hidden")));
@@ -193,7 +194,7 @@ static bool is_ours(void *function)
 static unsigned add_hook(struct patch_hook *ret_hook, const char *name, void (*hook)(void),
 			 void **real)
 {
-	void *found = dlsym(RTLD_DEFAULT, name);
+	void *found = symbols_have(0, name) ? dlsym(RTLD_DEFAULT, name) : NULL;
 
 	/* A preloaded agent's own is found already. */
 	if (!found || is_ours(found))

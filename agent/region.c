@@ -28,7 +28,7 @@ struct plan {
 	uint64_t stacks;
 };
 static const struct plan plans[] = {
-	{.lanes = 256, .sites = 1 << 18, .ring_events = 4096, .modules = 1024, .stacks = 256 << 20},
+	{.lanes = 256, .sites = 1 << 18, .ring_events = 4096, .modules = 1024, .stacks = 128 << 20},
 	{.lanes = 64, .sites = 1 << 15, .ring_events = 4096, .modules = 256, .stacks = 32 << 20},
 };
 enum { PLANS = sizeof(plans) / sizeof(plans[0]), TRACE_EVENTS = 131072 };
@@ -77,28 +77,41 @@ static int new_fd(void)
 	return is_error(fd) ? -1 : (int)fd;
 }
 
-/* An empty one of ours, which the process was started with. */
-static int given_fd(void)
+static bool is_empty_one(int fd)
 {
 	static const char want[] = "/memfd:" RSPROF_SHM_NAME;
 	char link[32] = "/proc/self/fd/", name[sizeof(want) - 1], digits[12];
-	int fd = agent_config.shm_fd;
 	size_t i = sizeof(digits), at = strlen(link);
 	unsigned number = (unsigned)fd;
 	struct stat status;
 
-	if (fd < 0)
-		return -1;
 	do
 		digits[--i] = (char)('0' + number % 10);
 	while (number /= 10);
 	memcpy(link + at, digits + i, sizeof(digits) - i);
-	if (sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)name, sizeof(name), 0, 0) !=
-		    sizeof(name) ||
-	    memcmp(name, want, sizeof(name)) ||
-	    is_error(sys_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0)) || status.st_size)
+	return sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)name, sizeof(name), 0, 0) ==
+		       sizeof(name) &&
+	       !memcmp(name, want, sizeof(name)) &&
+	       !is_error(sys_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0)) && !status.st_size;
+}
+
+/* The next of those that the process was started with. What is left of them is for the programs
+ * that it becomes by exec; its children are other processes and have no use for them. */
+static int given_fd(void)
+{
+	bool is_other = agent_config.shm_pid && agent_config.shm_pid != agent_process.pid;
+	int fd = agent_config.shm_fd, i;
+
+	if (fd < 0)
 		return -1;
-	return fd;
+	for (i = 0; i < RSPROF_SHM_GIVEN_SPAN; i++) {
+		if (!is_empty_one(fd + i))
+			continue;
+		if (!is_other)
+			return fd + i;
+		sys_close(fd + i);
+	}
+	return -1;
 }
 
 /* To a number where nobody looks for one. The old number is given back. */
@@ -196,15 +209,12 @@ static void use(char *memory, uint64_t bytes, int fd, const struct stat *status)
 	agent_state.control =
 		(struct rsprof_shm_control *)(memory + sections[RSPROF_SHM_CONTROL].offset);
 	agent_state.lanes = (struct rsprof_shm_lane *)(memory + sections[RSPROF_SHM_LANES].offset);
-	agent_state.counts =
-		(struct rsprof_shm_counts *)(memory + sections[RSPROF_SHM_COUNTS].offset);
 	agent_state.sites = (_Atomic uint64_t *)(memory + sections[RSPROF_SHM_SITES].offset);
 	agent_state.stacks = (uint8_t *)memory + sections[RSPROF_SHM_STACKS].offset;
 	agent_state.stacks_bytes = sections[RSPROF_SHM_STACKS].count;
 	agent_state.modules =
 		(struct rsprof_shm_module *)(memory + sections[RSPROF_SHM_MODULES].offset);
 	agent_state.module_max = (uint32_t)sections[RSPROF_SHM_MODULES].count;
-	agent_state.rings = (struct rsprof_shm_event *)(memory + sections[RSPROF_SHM_RINGS].offset);
 	agent_state.heap = header->heap;
 	agent_state.is_tsc = header->clock == RSPROF_SHM_CLOCK_TSC;
 	agent_process.region = memory;
@@ -245,7 +255,7 @@ static void map_nothing(void *at, uint64_t bytes)
 static const char *make(int fd, const struct plan *plan)
 {
 	struct rsprof_shm_section sections[RSPROF_SHM_SECTIONS_MAX] = {0};
-	uint64_t bytes = lay_out(plan, sections);
+	uint64_t file_bytes = lay_out(plan, sections), bytes = sections[RSPROF_SHM_RINGS].offset;
 	struct stat status;
 	/* A forked child's lies where its parent's was: see region_leave(). */
 	bool is_in_place = agent_process.region && agent_process.region_bytes == bytes;
@@ -253,7 +263,7 @@ static const char *make(int fd, const struct plan *plan)
 
 	if (!is_in_place && !may_map(bytes))
 		return "too little address space is allowed";
-	if (!may_grow(bytes))
+	if (!may_grow(file_bytes))
 		return "files are not allowed to be that large";
 	memory = sys_call(SYS_mmap, is_in_place ? (long)agent_process.region : 0, (long)bytes,
 			  PROT_READ | PROT_WRITE,
@@ -261,7 +271,7 @@ static const char *make(int fd, const struct plan *plan)
 	if (is_error(memory))
 		return "no address space";
 	/* Before that its pages are not touched. */
-	if (is_error(sys_call(SYS_ftruncate, fd, (long)bytes, 0, 0, 0, 0)) ||
+	if (is_error(sys_call(SYS_ftruncate, fd, (long)file_bytes, 0, 0, 0, 0)) ||
 	    is_error(sys_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0))) {
 		if (is_in_place)
 			map_nothing((void *)memory, bytes);
@@ -310,18 +320,52 @@ void region_publish(void)
 	__atomic_store_n(&agent_state.header->magic, RSPROF_SHM_MAGIC, __ATOMIC_RELEASE);
 }
 
+/* The program may have closed it and have one of its own there. */
+static bool is_ours(int fd)
+{
+	struct stat status;
+
+	return !is_error(sys_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0)) &&
+	       status.st_dev == agent_process.region_device &&
+	       status.st_ino == agent_process.region_inode;
+}
+
+/* ---- what is each lane's */
+
+bool region_map_part(enum rsprof_shm_section_id section, uint32_t lane, void **at, uint64_t *bytes)
+{
+	const struct rsprof_shm_section *all = &agent_state.header->sections[section];
+	uint64_t need = all->stride * all->count / agent_state.header->lane_count;
+	bool is_in_place = *at && *bytes >= need;
+	long memory;
+
+	if (!is_ours(agent_process.region_fd) || (!is_in_place && !may_map(need)))
+		return false;
+	memory = sys_call(SYS_mmap, is_in_place ? (long)*at : 0, (long)need, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_NORESERVE | (is_in_place ? MAP_FIXED : 0),
+			  agent_process.region_fd, (long)(all->offset + lane * need));
+	if (is_error(memory))
+		return false;
+	sys_call(SYS_madvise, memory, (long)need, MADV_DONTDUMP, 0, 0, 0);
+	sys_call(SYS_madvise, memory, (long)need, MADV_NOHUGEPAGE, 0, 0, 0);
+	*at = (void *)memory;
+	*bytes = need;
+	return true;
+}
+
+void region_leave_part(void *at, uint64_t bytes)
+{
+	if (at)
+		map_nothing(at, bytes);
+}
+
 /* A handler may have forked while a hook of its thread was at the parent's memory, and the hook
  * goes on in the child: it must find memory there, but not its parent's. */
 void region_leave(void)
 {
-	struct stat status;
-
 	if (!agent_process.region)
 		return;
-	/* The program may have closed it and have one of its own there. */
-	if (!is_error(sys_call(SYS_fstat, agent_process.region_fd, (long)&status, 0, 0, 0, 0)) &&
-	    status.st_dev == agent_process.region_device &&
-	    status.st_ino == agent_process.region_inode)
+	if (is_ours(agent_process.region_fd))
 		sys_close(agent_process.region_fd);
 	map_nothing(agent_process.region, agent_process.region_bytes);
 }

@@ -200,6 +200,13 @@ bool signals_take(void)
 	return true;
 }
 
+/* Its memory is the parent's, its actions are its own: what it sets is for the kernel alone. */
+static bool is_vfork_child(void)
+{
+	return atomic_load_explicit(&agent_state.phase, memory_order_relaxed) == AGENT_READY &&
+	       sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) != (long)agent_process.pid;
+}
+
 static int set_action(const struct sigaction *action, struct sigaction *ret_old)
 {
 	struct sigaction old, next;
@@ -211,6 +218,12 @@ static int set_action(const struct sigaction *action, struct sigaction *ret_old)
 	}
 	/* The two may be the same memory. */
 	next = *action;
+	if (is_vfork_child()) {
+		current_action(&old);
+		if (ret_old)
+			*ret_old = old;
+		return real_sigaction(SIGPROF, &next, NULL);
+	}
 	number = atomic_exchange(&current_number, put_action(&next));
 	if (!read_action(number, &old))
 		default_action(&old);

@@ -4,13 +4,15 @@
  *
  * The index is a few tables, each larger than the one before. A stack is in the first one that had
  * room in the line that its hash leads to; nothing is ever removed. So where a line has room and
- * not the stack, no table has. */
+ * not the stack, no table has. A stack through a library that has been unloaded since gives its
+ * place to the one with the same addresses through what is there now. */
 #include "agent/site.h"
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "agent/agent.h"
+#include "agent/modules.h"
 #include "agent/unwind.h"
 
 enum {
@@ -19,6 +21,7 @@ enum {
 	LAST_LINES = 64, /* that are looked at in the last table */
 	SITE_BITS = 24,
 };
+#define SITE_MASK ((UINT64_C(1) << SITE_BITS) - 1)
 
 /* A slot: the upper 40 bits of the hash, and the number. */
 static const uint8_t level_bits[LEVELS] = {12, 16, 20};
@@ -82,7 +85,8 @@ static const struct rsprof_shm_stack *record_of(const struct memory *memory, uin
 	return (const void *)(memory->stacks + offset);
 }
 
-static bool is_same(const struct memory *memory, uint32_t site, const struct site_stack *stack)
+static bool has_addresses(const struct memory *memory, uint32_t site,
+			  const struct site_stack *stack)
 {
 	const struct rsprof_shm_stack *record = record_of(memory, site);
 	const uint64_t *pcs = (const void *)(record + 1);
@@ -96,6 +100,16 @@ static bool is_same(const struct memory *memory, uint32_t site, const struct sit
 	for (uint32_t i = 0; i < stack->outer_count; i++)
 		differ |= *pcs++ ^ *(stack->outer_top - i);
 	return differ == 0;
+}
+
+/* Of those through it, something has been unloaded since. */
+static bool is_outdated(const struct memory *memory, uint32_t site)
+{
+	const struct rsprof_shm_stack *record = record_of(memory, site);
+
+	return record && record->frame_count <= AGENT_FRAMES_MAX + 1 &&
+	       AGENT_UNLIKELY(record->module_epoch != unwind_module_epoch()) &&
+	       modules_went(record->module_epoch, (const void *)(record + 1), record->frame_count);
 }
 
 /* Takes `count` of what is shared, if no more than `max` are taken then. */
@@ -182,27 +196,44 @@ struct search {
 	uint32_t made; /* 0: it has no number yet */
 };
 
+static uint32_t number_of(struct search *search)
+{
+	if (!search->made)
+		search->made = make(search->memory, search->stack);
+	return search->made;
+}
+
+static bool take_slot(const struct search *search, _Atomic uint64_t *slot, uint64_t *seen)
+{
+	return atomic_compare_exchange_strong_explicit(slot, seen,
+						       (search->hash & ~SITE_MASK) | search->made,
+						       memory_order_release, memory_order_acquire);
+}
+
 /* The number, or 0: the line is full of others. */
 static uint32_t look_at_line(struct search *search, _Atomic uint64_t *line)
 {
-	const uint64_t low = (UINT64_C(1) << SITE_BITS) - 1;
-
 	for (unsigned i = 0; i < LINE_SLOTS; i++) {
 		uint64_t slot = atomic_load_explicit(&line[i], memory_order_acquire);
+		uint32_t site;
 
 		if (!slot) {
-			if (!search->made)
-				search->made = make(search->memory, search->stack);
-			if (!search->made)
+			if (!number_of(search))
 				return RSPROF_SHM_SITE_FULL;
-			if (atomic_compare_exchange_strong_explicit(
-				    &line[i], &slot, (search->hash & ~low) | search->made,
-				    memory_order_release, memory_order_acquire))
+			if (take_slot(search, &line[i], &slot))
 				return search->made;
 		}
-		if (((slot ^ search->hash) & ~low) == 0 &&
-		    is_same(search->memory, (uint32_t)(slot & low), search->stack))
-			return (uint32_t)(slot & low);
+		site = (uint32_t)(slot & SITE_MASK);
+		if (((slot ^ search->hash) & ~SITE_MASK) != 0 ||
+		    !has_addresses(search->memory, site, search->stack))
+			continue;
+		if (AGENT_LIKELY(site == search->made || !is_outdated(search->memory, site)))
+			return site;
+		if (!number_of(search))
+			return RSPROF_SHM_SITE_FULL;
+		/* Whoever was faster had the same in mind. */
+		take_slot(search, &line[i], &slot);
+		return search->made;
 	}
 	return 0;
 }
@@ -240,4 +271,25 @@ uint32_t site_intern(const struct site_stack *stack)
 	if (site == RSPROF_SHM_SITE_FULL)
 		agent_lost(RSPROF_SHM_LOST_SITES, 1);
 	return site;
+}
+
+bool site_has_call(uint32_t site, uintptr_t start, uintptr_t end, uintptr_t caller)
+{
+	struct memory memory = {agent_state.header, agent_state.sites, agent_state.stacks,
+				agent_state.stacks_bytes};
+	const struct rsprof_shm_stack *record;
+	const uint64_t *pcs;
+
+	if (!memory.header || !memory.sites || !memory.stacks || site < RSPROF_SHM_SITE_FIRST ||
+	    site >= memory.header->site_count)
+		return false;
+	record = record_of(&memory, site);
+	if (!record || record->site != site || record->frame_count > AGENT_FRAMES_MAX + 1)
+		return false;
+	pcs = (const void *)(record + 1);
+	for (uint32_t i = 1; i + 1 < record->frame_count; i++) {
+		if (pcs[i] - start < end - start && pcs[i + 1] == caller)
+			return true;
+	}
+	return false;
 }

@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/cpu.h"
+#include "agent/symbols.h"
 
 enum {
 	BLOCK_SLOTS = 1024, /* threads that have been created and have not begun */
@@ -68,7 +69,8 @@ static c11_create_function *find_c11_create(void)
 	if (AGENT_LIKELY(real != NULL))
 		return real;
 	agent_thread.internal_depth++;
-	real = (c11_create_function *)dlsym(RTLD_NEXT, "thrd_create");
+	if (symbols_have(0, "thrd_create")) /* glibc 2.28 */
+		real = (c11_create_function *)dlsym(RTLD_NEXT, "thrd_create");
 	agent_thread.internal_depth--;
 	atomic_store_explicit(&real_c11_create, real, memory_order_relaxed);
 	return real;

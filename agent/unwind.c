@@ -29,7 +29,7 @@ static __attribute__((noinline)) uint32_t plain_site(struct agent_thread *thread
 	return walk_site(&walk, leaf);
 }
 
-static __attribute__((noinline)) uint32_t new_site(struct agent_thread *thread,
+__attribute__((noinline)) uint32_t unwind_new_site(struct agent_thread *thread,
 						   struct agent_lane *lane, uintptr_t leaf,
 						   const struct agent_frame *frame)
 {
@@ -49,7 +49,7 @@ uint32_t unwind_site(struct agent_thread *thread, struct agent_lane *lane, uintp
 
 	if (AGENT_LIKELY(lane->memos && !lane->is_shared))
 		site = unwind_memo_find(lane->memos, thread, leaf, frame);
-	return AGENT_LIKELY(site) ? site : new_site(thread, lane, leaf, frame);
+	return AGENT_LIKELY(site) ? site : unwind_new_site(thread, lane, leaf, frame);
 }
 
 uint32_t unwind_context_site(struct agent_thread *thread, const void *context)

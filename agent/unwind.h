@@ -2,6 +2,7 @@
  *
  *     unwind.c          a stack's way to its number: through memos or without
  *     unwind_memo.c     stacks that were walked before, and whether they still stand
+ *     unwind_chain.c    the last one, frame by frame: new ones end in it
  *     unwind_walk.c     a walk, and unwind_step.c the frames that are seldom
  *     unwind_rules.c    from an address to the rule of its frame
  *     unwind_modules.c  objects that are loaded, found and told to readers
@@ -40,10 +41,12 @@ struct unwind_rule_slot {
 	_Atomic uint64_t key, rule;
 };
 
-enum { UNWIND_RULES_BITS = 16 };
+/* Close to each other in few lines, which the program's own data leaves in the processor's cache.
+ * What has no room there is in the larger table behind. */
+enum { UNWIND_RULES_BITS = 13, UNWIND_RULES_MORE_BITS = 16 };
 
 struct unwind_rules {
-	struct unwind_rule_slot *slots;
+	struct unwind_rule_slot *slots, *more;
 	/* Changes where rules, memos and modules may be other ones. */
 	_Atomic uint64_t generation;
 };
@@ -52,11 +55,12 @@ extern struct unwind_rules unwind_rules __attribute__((visibility("hidden")));
 bool unwind_rules_begin(void);
 /* What the cache does not have. */
 uint64_t unwind_rule_find(uintptr_t address, uint64_t generation, bool is_exact);
+/* Of an address that a guess has led to: nothing is read of what another thread may unload. */
+uint64_t unwind_rule_doubtful(uintptr_t address, uint64_t generation);
 
-/* Neighbours in the code are neighbours here: few pages are touched. */
 static inline size_t unwind_rule_index(uintptr_t address)
 {
-	return ((address >> 2) ^ (address >> 18)) & ((1u << UNWIND_RULES_BITS) - 1);
+	return (size_t)(address * UINT64_C(0x9e3779b97f4a7c15) >> (64 - UNWIND_RULES_BITS));
 }
 
 static inline uint64_t unwind_rule_mix(uint64_t rule)
@@ -69,16 +73,24 @@ static inline uint64_t unwind_rule_key(uintptr_t address, uint64_t rule, uint64_
 	return address ^ unwind_rule_mix(rule) ^ generation;
 }
 
-/* The rule of the frame whose code is at the address: of a return address, the one before. A key
- * and a rule of two writers do not go together. */
+/* A key and a rule of two writers do not go together. */
+static inline bool unwind_rule_has(const struct unwind_rule_slot *slot, uintptr_t address,
+				   uint64_t generation, uint64_t *ret_rule)
+{
+	uint64_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
+
+	*ret_rule = atomic_load_explicit(&slot->rule, memory_order_relaxed);
+	return key == unwind_rule_key(address, *ret_rule, generation);
+}
+
+/* The rule of the frame whose code is at the address: of a return address, the one before. */
 static inline uint64_t unwind_rule(const struct unwind_rule_slot *slots, uintptr_t address,
 				   uint64_t generation, bool is_exact)
 {
-	const struct unwind_rule_slot *slot = &slots[unwind_rule_index(address)];
-	uint64_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
-	uint64_t rule = atomic_load_explicit(&slot->rule, memory_order_relaxed);
+	uint64_t rule;
 
-	if (AGENT_LIKELY(key == unwind_rule_key(address, rule, generation)))
+	if (AGENT_LIKELY(unwind_rule_has(&slots[unwind_rule_index(address)], address, generation,
+					 &rule)))
 		return rule;
 	return unwind_rule_find(address, generation, is_exact);
 }
@@ -122,6 +134,10 @@ struct unwind_object {
 };
 
 bool unwind_object_find(uintptr_t address, struct unwind_object *ret_object);
+/* Those that are there at the beginning are never unmapped. Of others only what is known to run may
+ * be read: what a guess leads to, another thread may be unloading. */
+void unwind_objects_begin(void);
+bool unwind_object_lasts(uintptr_t address);
 /* The loaded segment with all of these bytes; NULL: none. Elf64_Phdr. */
 const void *unwind_object_segment(const struct unwind_object *object, uintptr_t start,
 				  size_t bytes);
@@ -218,6 +234,12 @@ unwind_cursor_step(struct unwind_cursor *at, uint64_t rule, uintptr_t low, uintp
 	at->sp = cfa;
 	return true;
 }
+
+/* ---- unwind.c */
+
+/* unwind_site() of what unwind_memo_find() does not know. */
+uint32_t unwind_new_site(struct agent_thread *thread, struct agent_lane *lane, uintptr_t leaf,
+			 const struct agent_frame *frame);
 
 /* ---- unwind_memo.c */
 

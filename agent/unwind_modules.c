@@ -4,10 +4,12 @@
  * The table is written by whoever meets a module first, without a lock: a place is claimed, filled
  * and then told. Two that meet it at once may tell it twice; readers take either. Signals are held
  * back meanwhile, since a handler that leaves by longjmp would leave the place half done. */
+#include "agent/modules.h"
 #include "agent/unwind.h"
 
 #include <elf.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 
 enum unwind_module_state {
@@ -22,28 +24,56 @@ static struct {
 	struct unwind_module *modules;
 	_Atomic uint32_t count;
 	_Atomic uint32_t epoch;
+	_Atomic uint32_t *went; /* the epoch that a module has not seen; 0: it is there */
+	/* All that have gone lie in here. */
+	_Atomic uintptr_t went_low, went_high;
 	/* Of the shared table. */
 	_Atomic uint8_t *told; /* whether it is filled */
 	_Atomic uint32_t told_count;
 } known;
 
+struct modules_linker modules_linker;
+
+static void find_linker(void)
+{
+	const Elf64_Ehdr *header = (const void *)getauxval(AT_BASE);
+	const Elf64_Phdr *segments;
+	uintptr_t end = 0;
+
+	if (!header)
+		return;
+	segments = (const void *)((const char *)header + header->e_phoff);
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		if (segments[i].p_type == PT_LOAD)
+			end = segments[i].p_vaddr + segments[i].p_memsz;
+	}
+	modules_linker = (struct modules_linker){(uintptr_t)header, end};
+}
+
 bool unwind_modules_begin(void)
 {
 	uint32_t told;
 
+	if (!modules_linker.start)
+		find_linker();
+
 	if (!known.modules) {
 		known.modules = sys_map(MODULES_MAX * sizeof(*known.modules));
 		known.told = sys_map(MODULES_MAX * sizeof(*known.told));
+		known.went = sys_map(MODULES_MAX * sizeof(*known.went));
 	}
-	if (!known.modules || !known.told)
+	if (!known.modules || !known.told || !known.went)
 		return false;
+	unwind_objects_begin();
 	told = agent_state.header ? agent_state.header->module_count : 0;
 	/* A new session in the same memory: what was told, is. */
 	if (told && told == atomic_load(&known.told_count))
 		return true;
 	for (uint32_t i = 0; i < MODULES_MAX; i++) {
-		if (i < atomic_load(&known.count))
+		if (i < atomic_load(&known.count)) {
 			atomic_store(&known.modules[i].state, MODULE_FREE);
+			atomic_store(&known.went[i], 0);
+		}
 		if (i < told || i < atomic_load(&known.told_count))
 			atomic_store(&known.told[i], i < told);
 	}
@@ -140,15 +170,75 @@ static uint32_t tell(const struct unwind_module *module, const struct unwind_obj
 	return number;
 }
 
-static void gone(struct unwind_module *module)
+static void widen(const struct unwind_module *module)
+{
+	uintptr_t low = atomic_load(&known.went_low), high = atomic_load(&known.went_high);
+
+	while ((!low || module->start < low) &&
+	       !atomic_compare_exchange_weak(&known.went_low, &low, module->start))
+		;
+	while (module->end > high &&
+	       !atomic_compare_exchange_weak(&known.went_high, &high, module->end))
+		;
+}
+
+/* Those who find the state find the rest. */
+static void gone(struct unwind_module *module, uint32_t epoch)
 {
 	uint32_t expected = MODULE_READY;
 
+	widen(module);
+	atomic_store(&known.went[module - known.modules], epoch);
 	if (!atomic_compare_exchange_strong(&module->state, &expected, MODULE_GONE))
 		return;
 	if (module->told != UINT32_MAX && agent_state.modules)
-		__atomic_store_n(&agent_state.modules[module->told].removed_epoch,
-				 unwind_module_epoch() + !unwind_module_epoch(), __ATOMIC_RELEASE);
+		__atomic_store_n(&agent_state.modules[module->told].removed_epoch, epoch,
+				 __ATOMIC_RELEASE);
+}
+
+static bool is_any_within(const uint64_t *pcs, uint32_t count, uintptr_t start, uintptr_t end)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (pcs[i] - (i > 0) - start < end - start)
+			return true;
+	}
+	return false;
+}
+
+bool modules_went(uint32_t epoch, const uint64_t *pcs, uint32_t count)
+{
+	uintptr_t low = atomic_load(&known.went_low), high = atomic_load(&known.went_high);
+	uint32_t known_count = atomic_load(&known.count);
+
+	if (!known.went || !is_any_within(pcs, count, low, high))
+		return false;
+	for (uint32_t i = 0; i < known_count && i < MODULES_MAX; i++) {
+		const struct unwind_module *module = &known.modules[i];
+
+		if (atomic_load(&module->state) == MODULE_GONE &&
+		    atomic_load(&known.went[i]) > epoch &&
+		    is_any_within(pcs, count, module->start, module->end))
+			return true;
+	}
+	return false;
+}
+
+/* Rules and memos are looked at anew. */
+static uint32_t changed(void)
+{
+	uint32_t epoch = atomic_fetch_add(&known.epoch, 1) + 1;
+
+	atomic_fetch_add_explicit(&unwind_rules.generation, UINT64_C(0x9e3779b97f4a7c15) << 1,
+				  memory_order_release);
+	return epoch;
+}
+
+/* Readers look for what has gone once the epoch is another one. */
+static void tell_epoch(void)
+{
+	if (agent_state.header)
+		__atomic_store_n(&agent_state.header->module_epoch, unwind_module_epoch(),
+				 __ATOMIC_RELEASE);
 }
 
 /* ---- finding */
@@ -189,8 +279,9 @@ static struct unwind_module *look_up(const struct unwind_object *object, uintptr
 			atomic_store(&module->generation, generation);
 			found = module;
 		} else {
-			gone(module);
-			unwind_modules_changed();
+			/* Before it is told as gone: stacks through it are of an earlier epoch. */
+			gone(module, changed());
+			tell_epoch();
 		}
 	}
 	return found;
@@ -221,12 +312,38 @@ static void add_undisturbed(const struct unwind_module *module, const struct unw
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
 }
 
+/* The one there that was met before, and has been seen since modules last changed. */
+static const struct unwind_module *look_up_fast(uintptr_t address, uint64_t generation)
+{
+	uint32_t count = atomic_load_explicit(&known.count, memory_order_acquire);
+	const void *identity;
+	uintptr_t bias;
+
+	if (!modules_identify(address, &identity, &bias))
+		return NULL;
+	for (uint32_t i = 0; i < count && i < MODULES_MAX; i++) {
+		const struct unwind_module *module = &known.modules[i];
+
+		if (atomic_load_explicit(&module->state, memory_order_acquire) == MODULE_READY &&
+		    address - module->start < module->end - module->start &&
+		    module->identity == identity && module->bias == bias &&
+		    atomic_load_explicit(&module->generation, memory_order_relaxed) == generation)
+			return module;
+	}
+	return NULL;
+}
+
 bool unwind_module_find(uintptr_t address, uint64_t generation, struct unwind_module *ret_module)
 {
+	const struct unwind_module *fast = look_up_fast(address, generation);
 	struct unwind_module module = {.told = UINT32_MAX}, *found;
 	struct unwind_object object;
 	const Elf64_Phdr *segment;
 
+	if (fast) {
+		*ret_module = *fast;
+		return true;
+	}
 	if (!unwind_object_find(address, &object))
 		return false;
 	segment = unwind_object_segment(&object, address, 1);
@@ -249,22 +366,32 @@ bool unwind_module_find(uintptr_t address, uint64_t generation, struct unwind_mo
 	return true;
 }
 
+/* What of it is not there any more. */
+static bool went(const struct unwind_module *module)
+{
+	return atomic_load_explicit(&module->state, memory_order_acquire) == MODULE_READY &&
+	       !modules_may_have(module->start);
+}
+
 void unwind_modules_changed(void)
 {
-	struct rsprof_shm_header *header = agent_state.header;
-	uint32_t epoch = atomic_fetch_add(&known.epoch, 1) + 1;
-	uint32_t count = atomic_load_explicit(&known.count, memory_order_acquire);
-	struct unwind_object object;
+	uint32_t epoch = changed(), count = atomic_load(&known.count);
 
-	atomic_fetch_add_explicit(&unwind_rules.generation, UINT64_C(0x9e3779b97f4a7c15) << 1,
-				  memory_order_release);
-	if (header)
-		__atomic_store_n(&header->module_epoch, epoch, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < count && i < MODULES_MAX; i++) {
-		struct unwind_module *module = &known.modules[i];
+		if (went(&known.modules[i]))
+			gone(&known.modules[i], epoch);
+	}
+	tell_epoch();
+}
 
-		if (atomic_load_explicit(&module->state, memory_order_acquire) == MODULE_READY &&
-		    !unwind_object_find(module->start, &object))
-			gone(module);
+void modules_look(void)
+{
+	uint32_t count = atomic_load(&known.count);
+
+	for (uint32_t i = 0; i < count && i < MODULES_MAX; i++) {
+		if (went(&known.modules[i])) {
+			unwind_modules_changed();
+			return;
+		}
 	}
 }

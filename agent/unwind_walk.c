@@ -40,7 +40,10 @@ enum unwind_frame_kind unwind_walk_step(struct unwind_walk *walk, bool has_room,
 	if (walk->pc == 0)
 		return end(walk, UNWIND_FRAME_NONE,
 			   walk->is_guess ? RSPROF_SHM_NO_TABLE : RSPROF_SHM_COMPLETE);
-	rule = unwind_rule(unwind_rules.slots, address, walk->generation, walk->is_exact);
+	if ((walk->is_guess || walk->has_guesses) && !unwind_object_lasts(address))
+		rule = unwind_rule_doubtful(address, walk->generation);
+	else
+		rule = unwind_rule(unwind_rules.slots, address, walk->generation, walk->is_exact);
 	/* A guess that leads nowhere is no frame. */
 	if (walk->is_guess && rule == UNWIND_CFA_UNMAPPED)
 		return end(walk, UNWIND_FRAME_NONE, RSPROF_SHM_NO_TABLE);
@@ -104,7 +107,8 @@ uint32_t unwind_walk(struct unwind_walk *walk, uint64_t *pcs, uint32_t room, uin
 	uint64_t rule;
 
 	do {
-		if (!walk->is_exact && !walk->is_guess && walk->low < walk->high)
+		if (!walk->is_exact && !walk->is_guess && !walk->has_guesses &&
+		    walk->low < walk->high)
 			count = walk_fast(walk, pcs, count, room, &sum);
 		pc = walk->pc;
 		kind = unwind_walk_step(walk, count < room, &rule);

@@ -145,11 +145,24 @@ static bool can_be_preloaded(const char *path)
 	return !strpbrk(path, " :$");
 }
 
+static void make_memory(struct agent_plan *plan)
+{
+	for (; plan->fd_count < RSPROF_SHM_GIVEN; plan->fd_count++) {
+		int fd = memfd_create(RSPROF_SHM_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+		if (fd < 0 && !plan->fd_count)
+			str_addf(&plan->missing, "memfd_create: %s", strerror(errno));
+		if (fd < 0)
+			return;
+		plan->fds[plan->fd_count] = fd;
+	}
+}
+
 void record_agent_plan(const char *path, struct agent_plan *ret_plan)
 {
 	OWN(own_free) char *library = record_agent_library();
 	OWN(command_facts_done) struct command_facts command = {0};
-	struct agent_plan plan = {.fd = -1};
+	struct agent_plan plan = {0};
 
 	command_look(path, &command);
 	if (!command.calls_malloc)
@@ -163,11 +176,9 @@ void record_agent_plan(const char *path, struct agent_plan *ret_plan)
 		str_addf(&plan.missing, "LD_PRELOAD takes no path with blanks, colons or \"$\": %s",
 			 library);
 	} else if (command.takes_preload) {
-		plan.fd = memfd_create(RSPROF_SHM_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		if (plan.fd >= 0)
+		make_memory(&plan);
+		if (plan.fd_count)
 			plan.library = own_take(library);
-		else
-			str_addf(&plan.missing, "memfd_create: %s", strerror(errno));
 	}
 	*ret_plan = plan;
 }
@@ -176,8 +187,8 @@ void agent_plan_done(struct agent_plan *plan)
 {
 	free(plan->library);
 	str_done(&plan->missing);
-	own_close(&plan->fd);
-	plan->fd = -1;
+	while (plan->fd_count)
+		close(plan->fds[--plan->fd_count]);
 }
 
 void record_agent_planned(const struct agent_plan *plan, uint32_t cpu_frequency,
@@ -194,20 +205,21 @@ void record_agent_planned(const struct agent_plan *plan, uint32_t cpu_frequency,
 	*ret_verdict = verdict;
 }
 
-static int open_high(int fd)
+/* One after the other, as the agent looks for them. The first one's number; -1: none has one. */
+static int open_high(const struct agent_plan *plan)
 {
-	struct rlimit limit = {.rlim_cur = MEMFD_HIGH + 1};
-	int high = MEMFD_HIGH, copy;
+	struct rlimit limit = {.rlim_cur = MEMFD_HIGH + RSPROF_SHM_GIVEN};
+	int high = MEMFD_HIGH, first = -1, last;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur <= MEMFD_HIGH)
-		high = (int)limit.rlim_cur - 1;
-	for (; high >= MEMFD_LOW; high--) {
-		copy = fcntl(fd, F_DUPFD, high);
-		if (copy >= 0)
-			return copy;
-	}
-	return -1;
+	if (limit.rlim_cur < MEMFD_HIGH + RSPROF_SHM_GIVEN)
+		high = (int)limit.rlim_cur - RSPROF_SHM_GIVEN;
+	for (; high >= MEMFD_LOW && first < 0; high--)
+		first = fcntl(plan->fds[0], F_DUPFD, high);
+	last = first;
+	for (size_t i = 1; i < plan->fd_count && last >= 0; i++)
+		last = fcntl(plan->fds[i], F_DUPFD, last + 1);
+	return first;
 }
 
 static void set_number(const char *name, uint64_t number)
@@ -235,7 +247,7 @@ void record_agent_enter(const struct agent_plan *plan, const struct agent_order 
 
 	if (!order->is_loaded)
 		return;
-	fd = open_high(plan->fd);
+	fd = open_high(plan);
 	if (fd >= 0)
 		set_number("RSPROF_SHM_FD", (uint64_t)fd);
 	set_preload(plan->library);

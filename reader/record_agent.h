@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "include/rsprof/shm_abi.h"
 #include "reader/core/heap.h"
 #include "reader/target/target.h"
 #include "reader/util/err.h"
@@ -57,7 +58,9 @@ struct agent_plan {
 	char *library;	    /* NULL: it cannot be loaded */
 	bool can_count;	    /* the command calls malloc by its name */
 	struct str missing; /* where one of them is not so: why */
-	int fd;		    /* of the memfd that its memory will be in; -1: none */
+	/* Of the memfds that its memory will be in: one for each program that it becomes by exec. */
+	int fds[RSPROF_SHM_GIVEN];
+	size_t fd_count;
 	/* Decided when the command is released. Plain data: it is handed to the child as it is. */
 	struct agent_order {
 		bool is_loaded;

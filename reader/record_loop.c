@@ -272,7 +272,7 @@ static void print_choice(const struct source_choice *choice, const struct sessio
 }
 
 static void set_source(struct session_config *config, const struct source_config *asked,
-		       const struct source_choice *choice, int agent_fd)
+		       const struct source_choice *choice, const struct agent_plan *plan)
 {
 	config->ops = choice->ops;
 	config->source_reason = choice->reason;
@@ -286,7 +286,10 @@ static void set_source(struct session_config *config, const struct source_config
 	memcpy(config->source.events, choice->events, sizeof(choice->events));
 	config->source.event_count = choice->event_count;
 	config->source.beside = choice->beside;
-	config->source.agent_fd = choice->is_agent_planned ? agent_fd : -1;
+	if (plan && choice->is_agent_planned) {
+		config->source.agent_fds = plan->fds;
+		config->source.agent_fd_count = plan->fd_count;
+	}
 	if (choice->is_heap_by_agent)
 		config->source.heap = choice->agent_heap;
 	if (choice->is_heap_by_agent && choice->agent_sample_bytes)
@@ -296,15 +299,16 @@ static void set_source(struct session_config *config, const struct source_config
 }
 
 /* By the chosen source, or by the next where that one turns out not to work. */
-static int open_session(struct session_config *config, struct source_choice *choice, int agent_fd,
-			struct session **ret_session, struct err *err)
+static int open_session(struct session_config *config, struct source_choice *choice,
+			const struct agent_plan *plan, struct session **ret_session,
+			struct err *err)
 {
 	const struct source_config asked = config->source;
 
 	for (;;) {
 		int result;
 
-		set_source(config, &asked, choice, agent_fd);
+		set_source(config, &asked, choice, plan);
 		result = session_open(config, ret_session, err);
 		if (result == 0) {
 			print_choice(choice, *ret_session, asked.heap);
@@ -409,8 +413,7 @@ int record(const struct record_run *run, struct err *err)
 			"rsprof: this version has no terminal screens; recording as with -q.\n");
 	output = record_output_path(options, run->process_name, &config.append);
 	config.output = loop.output = output;
-	result = open_session(&config, &choice, run->agent ? run->agent->fd : -1, &loop.session,
-			      err);
+	result = open_session(&config, &choice, run->agent, &loop.session, err);
 	if (result < 0)
 		return result;
 	if (run->agent && choice.is_agent_planned)

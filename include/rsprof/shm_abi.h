@@ -17,6 +17,10 @@
 #include <stdint.h>
 
 #define RSPROF_SHM_NAME "rsprof-agent"
+/* `rsprof run` gives its child some, empty, from descriptor $RSPROF_SHM_FD on: each program that
+ * the child becomes by exec takes the next one. So what a program did is there after its end,
+ * however short it was. They are looked for so far from that number. */
+enum { RSPROF_SHM_GIVEN = 4, RSPROF_SHM_GIVEN_SPAN = 16 };
 /* "RSPROFSH" in memory. */
 #define RSPROF_SHM_MAGIC UINT64_C(0x4853464f52505352)
 
@@ -67,6 +71,9 @@ enum rsprof_shm_reason {
 	RSPROF_SHM_OWN_ALLOCATOR = 1,
 	RSPROF_SHM_NO_MEMORY = 2,
 	RSPROF_SHM_STOPPED = 3, /* by rsprof_stop() */
+	/* The program confines itself (seccomp), and would be killed for the agent's system calls.
+	 */
+	RSPROF_SHM_CONFINED = 4,
 };
 
 /* Whole process, shared. */
@@ -117,8 +124,8 @@ struct rsprof_shm_header {
 	uint32_t state;	       /* enum rsprof_shm_state */
 	uint32_t reason;       /* enum rsprof_shm_reason */
 	uint32_t first_site;   /* of the session that is on: blocks of lower ones are from before
-				* (inherited   by fork, or from before the agent slept); their frees are
-				* inherited ones */
+				* (inherited   by fork, or from before the agent slept); their frees
+				* are   inherited ones */
 	uint32_t next_site;    /* sites below may be told */
 	uint32_t module_count; /* modules below are told */
 	uint32_t module_epoch; /* how often modules were unmapped */
@@ -201,7 +208,8 @@ struct rsprof_shm_module {
 	uint32_t removed_epoch; /* 0: still there */
 	uint32_t build_id_bytes;
 	uint8_t build_id[36];
-	char path[416]; /* ends with 0, cut if need be; "" for the executable */
+	char path[416]; /* ends with 0, cut if need be; the executable's is its real one; "[vdso]"
+			 */
 };
 
 enum rsprof_shm_event_kind {

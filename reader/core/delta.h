@@ -34,6 +34,7 @@ struct delta_row {
 struct delta_heap_row {
 	stack_id stack;
 	struct heap_counts counts;
+	uint64_t peak_bytes; /* the most that was live at any time in it; 0: not known */
 };
 
 /* One (tid, name) pair: a thread that changes its name becomes a second row. */

@@ -119,6 +119,9 @@ struct event {
 		struct {
 			uint64_t site; /* one that was not told has no stack: STACK_NOT_WALKED */
 			struct heap_counts counts;
+			/* Of a trace: the most that was live of it at any time since the last one.
+			 * 0: nobody knows. */
+			uint64_t peak_bytes;
 		} heap_counts;
 		struct heap_state
 			heap_state; /* live_bytes and live_blocks are left 0: the pump sums */

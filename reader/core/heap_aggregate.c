@@ -7,16 +7,20 @@ void heap_aggregate_done(struct heap_aggregate *aggregate)
 }
 
 void heap_aggregate_add(struct heap_aggregate *aggregate, stack_id stack,
-			const struct heap_counts *counts)
+			const struct heap_counts *counts, uint64_t peak_bytes)
 {
 	uint32_t row = u64_map_get(&aggregate->row_of, stack.v);
+	struct delta_heap_row *sum;
 
 	if (row == UINT32_MAX) {
 		row = (uint32_t)aggregate->rows.count;
 		*vec_add(&aggregate->rows) = (struct delta_heap_row){.stack = stack};
 		u64_map_put(&aggregate->row_of, stack.v, row);
 	}
-	heap_counts_add(&aggregate->rows.items[row].counts, counts);
+	sum = &aggregate->rows.items[row];
+	heap_counts_add(&sum->counts, counts);
+	if (peak_bytes > sum->peak_bytes)
+		sum->peak_bytes = peak_bytes;
 }
 
 void heap_aggregate_clear(struct heap_aggregate *aggregate)

@@ -15,8 +15,9 @@ struct heap_aggregate {
 };
 
 void heap_aggregate_done(struct heap_aggregate *aggregate);
+/* peak_bytes: as of struct delta_heap_row; the highest is kept. */
 void heap_aggregate_add(struct heap_aggregate *aggregate, stack_id stack,
-			const struct heap_counts *counts);
+			const struct heap_counts *counts, uint64_t peak_bytes);
 void heap_aggregate_clear(struct heap_aggregate *aggregate);
 
 #endif

@@ -87,6 +87,13 @@ struct snapshot_heap_row {
 	struct heap_counts counts; /* since the poll before */
 };
 
+/* Of a trace: what a stack held at most since the poll before, where that is more than at its end.
+ * By poll; in a poll that stands for several checkpoints a stack may be there more than once. */
+struct snapshot_heap_peak {
+	uint32_t poll, stack;
+	uint64_t bytes;
+};
+
 struct snapshot_recording {
 	uint32_t pid;
 	const char *process_name, *exe_path, *command_line;
@@ -138,6 +145,8 @@ struct snapshot {
 	size_t heap_poll_count;
 	const struct snapshot_heap_row *heap_rows;
 	size_t heap_row_count;
+	const struct snapshot_heap_peak *heap_peaks;
+	size_t heap_peak_count;
 	uint64_t heap_resolution_ns;	   /* the longest time between two looks at the heap */
 	const struct snapshot_step *steps; /* by recording and time */
 	size_t step_count;

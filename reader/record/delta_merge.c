@@ -47,10 +47,10 @@ static void join_heap_rows(struct delta *merged, const struct delta *older,
 
 	for (size_t i = 0; i < older->heap_row_count; i++)
 		heap_aggregate_add(&aggregate, older->heap_rows[i].stack,
-				   &older->heap_rows[i].counts);
+				   &older->heap_rows[i].counts, older->heap_rows[i].peak_bytes);
 	for (size_t i = 0; i < younger->heap_row_count; i++)
 		heap_aggregate_add(&aggregate, younger->heap_rows[i].stack,
-				   &younger->heap_rows[i].counts);
+				   &younger->heap_rows[i].counts, younger->heap_rows[i].peak_bytes);
 	merged->heap_row_count = aggregate.rows.count;
 	merged->heap_rows = arena_copy(&merged->arena, aggregate.rows.items,
 				       aggregate.rows.count * sizeof(*aggregate.rows.items));

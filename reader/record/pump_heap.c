@@ -23,6 +23,7 @@ void pump_heap_on_counts(struct pump_heap *heap, const struct event *event,
 			 struct stack_table *stacks, struct losses *losses)
 {
 	const struct heap_counts *counts = &event->heap_counts.counts;
+	uint64_t peak_bytes = event->heap_counts.peak_bytes;
 	uint32_t known = u64_map_get(&heap->stack_of_site, event->heap_counts.site);
 	stack_id stack = {known};
 
@@ -32,9 +33,9 @@ void pump_heap_on_counts(struct pump_heap *heap, const struct event *event,
 	if (!known)
 		losses->count[LOSS_STACKS_FULL] += counts->allocs;
 	if (known && known != UINT32_MAX)
-		heap_aggregate_add(&heap->rows, stack, counts);
+		heap_aggregate_add(&heap->rows, stack, counts, peak_bytes);
 	else if (stack_table_intern(stacks, NULL, 0, STACK_NOT_WALKED, &stack) == 0)
-		heap_aggregate_add(&heap->rows, stack, counts);
+		heap_aggregate_add(&heap->rows, stack, counts, peak_bytes);
 	else if (known)
 		losses->count[LOSS_STACKS_FULL] += counts->allocs;
 }

@@ -445,6 +445,12 @@ void agent_counts_tell(struct agent_counts *counts, uint64_t time_ns, bool is_la
 	counts->dirty.count = kept;
 }
 
+bool agent_counts_is_told(const struct agent_counts *counts, uint32_t number)
+{
+	return number < RSPROF_SHM_SITE_FIRST ||
+	       (number < counts->sites.count && counts->sites.items[number].is_stack_told);
+}
+
 void agent_counts_write_off(struct agent_counts *counts, uint32_t end, uint64_t time_ns,
 			    source_sink sink, void *context)
 {

@@ -55,6 +55,8 @@ int agent_counts_read(struct agent_counts *counts, const struct agent_region *re
 void agent_counts_tell(struct agent_counts *counts, uint64_t time_ns, bool is_last,
 		       agent_tell_stack tell_stack, void *stack_context, source_sink sink,
 		       void *context);
+/* Its stack was told, or it has none. */
+bool agent_counts_is_told(const struct agent_counts *counts, uint32_t number);
 /* Of sites below end: what is alive is told as untracked, since its frees will not be seen. */
 void agent_counts_write_off(struct agent_counts *counts, uint32_t end, uint64_t time_ns,
 			    source_sink sink, void *context);

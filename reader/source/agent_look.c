@@ -219,6 +219,22 @@ static void tell_state(struct src_agent *agent)
 	agent->was_counted = true;
 }
 
+static bool tell_peak(void *context, uint32_t site, uint64_t peak_bytes)
+{
+	struct src_agent *agent = context;
+	struct agent_session *session = agent->session;
+	uint32_t pid = (uint32_t)agent->config.target->pid;
+	struct event event = {
+		.time_ns = agent->look_ns, .type = EVENT_HEAP_COUNTS, .pid = pid, .tid = pid};
+
+	if (!agent_counts_is_told(&session->counts, site))
+		return false;
+	event.heap_counts.site = session->first_key + site;
+	event.heap_counts.peak_bytes = peak_bytes;
+	agent->sink(agent->context, &event);
+	return true;
+}
+
 static const char *state_reason(const struct agent_region_facts *facts)
 {
 	const char *refusal = agent_region_refusal(facts);
@@ -240,7 +256,8 @@ static bool has_counted(const struct agent_session *session, const struct agent_
 {
 	if (facts->state == RSPROF_SHM_ON)
 		return true;
-	if (facts->state == RSPROF_SHM_OFF && facts->reason != RSPROF_SHM_STOPPED)
+	if (facts->state == RSPROF_SHM_OFF && facts->reason != RSPROF_SHM_STOPPED &&
+	    facts->reason != RSPROF_SHM_CONFINED)
 		return false;
 	return !session->was_dormant && facts->state != RSPROF_SHM_STARTING;
 }
@@ -302,6 +319,8 @@ static void look_at_heap(struct src_agent *agent, bool is_last)
 	look_at_unknown(session);
 	agent_stream_lock(session);
 	check_whole(agent);
+	if (agent->is_whole)
+		agent_trace_tell(&session->trace, tell_peak, agent);
 	tell_state(agent);
 	agent_stream_unlock(session);
 }

@@ -36,6 +36,9 @@ const char *agent_region_refusal(const struct agent_region_facts *facts)
 		return "The agent found no memory to count in.";
 	case RSPROF_SHM_STOPPED:
 		return "The program has stopped the agent.";
+	case RSPROF_SHM_CONFINED:
+		return "The program has confined itself (no_new_privs, seccomp), and the agent "
+		       "ended before.";
 	case RSPROF_SHM_NO_REASON:
 		break;
 	}
@@ -148,8 +151,8 @@ static void take_state(struct agent_region *region)
 
 	region->facts.state =
 		state <= RSPROF_SHM_OFF ? (enum rsprof_shm_state)state : RSPROF_SHM_PAUSED;
-	region->facts.reason = reason <= RSPROF_SHM_STOPPED ? (enum rsprof_shm_reason)reason
-							    : RSPROF_SHM_NO_REASON;
+	region->facts.reason = reason <= RSPROF_SHM_CONFINED ? (enum rsprof_shm_reason)reason
+							     : RSPROF_SHM_NO_REASON;
 }
 
 int agent_region_refresh(struct agent_region *region)

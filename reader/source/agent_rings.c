@@ -18,7 +18,7 @@ enum {
 	ROUNDS_LAST = 1024,
 };
 /* More were never put into a ring. */
-#define EVENTS_MAX (UINT64_C(1) << 56)
+#define EVENTS_MAX (UINT64_C(1) << 44)
 /* The agent believes that it is followed for so long after we have last said so. */
 #define FOLLOW_NS NS_PER_S
 

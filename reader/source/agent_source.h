@@ -43,9 +43,11 @@ struct src_agent {
 	struct agent_threads threads;  /* without a source beside */
 	uint64_t sessions;
 	uint64_t start_ns, look_ns, next_look_ns, lease_ns, seek_ns;
-	uint64_t held_ns;  /* when the target was last known to have the session's memory */
-	uint64_t exec_ns;  /* when a program that has no agent yet began; 0: none did */
-	bool is_adoptable; /* the memfd that was given to the child was not taken yet */
+	uint64_t held_ns; /* when the target was last known to have the session's memory */
+	uint64_t exec_ns; /* when a program that has no agent yet began; 0: none did */
+	size_t fds_taken; /* of the memfds that were given to the child */
+	/* When the source beside told that the target became another program. */
+	VEC(uint64_t) execs;
 	bool told_missing;
 	bool is_damaged; /* nothing more is read of it */
 	bool is_whole;	 /* of a trace: each event since the program began was read */

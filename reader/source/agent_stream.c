@@ -227,15 +227,18 @@ void agent_stream_start(struct src_agent *agent)
 {
 	struct agent_session *session = agent->session;
 	bool is_traced = is_trace(agent);
+	uint32_t first_site;
 
 	if (agent->beside && !is_traced)
 		return;
 	agent_clock_start(&session->clock, session->region->header.clock == RSPROF_SHM_CLOCK_TSC);
 	session->rings = agent_rings_new();
 	agent_rings_start(session->rings, session->region, is_traced, agent->config.heap_wait_us);
-	session->trace.first_site = session->region->header.first_site;
-	if (session->trace.first_site < RSPROF_SHM_SITE_FIRST)
-		session->trace.first_site = RSPROF_SHM_SITE_FIRST;
+	first_site = session->region->header.first_site;
+	if (first_site < RSPROF_SHM_SITE_FIRST)
+		first_site = RSPROF_SHM_SITE_FIRST;
+	agent_trace_start(&session->trace, first_site,
+			  is_traced ? session->region->layout.sites : 0);
 	agent->is_whole = is_traced && agent_rings_is_whole(session->rings) &&
 			  !session->was_dormant && agent->sessions == 1;
 	if (is_traced)

@@ -20,6 +20,9 @@
 /* How often it is looked whether the program is still the same, where nobody tells. */
 #define HELD_NS (100 * NS_PER_MS)
 
+/* More than a child is given memory for. */
+enum { EXECS_MAX = 64 };
+
 static const char missing[] = "The program did not load the agent: it is linked statically, "
 			      "changes its user, or was begun "
 			      "without LD_PRELOAD. Its heap is not counted.";
@@ -82,6 +85,7 @@ static void free_session(struct agent_session *session)
 	if (session->rings)
 		agent_rings_stop(session->rings, session->region);
 	agent_rings_free(session->rings);
+	agent_trace_done(&session->trace);
 	agent_counts_done(&session->counts);
 	agent_modules_done(&session->modules);
 	agent_region_close(session->region);
@@ -116,10 +120,8 @@ int agent_watch_open(struct src_agent *agent, struct err *err)
 	struct agent_region *region;
 	int ret;
 
-	if (agent->config.start_on_exec) {
-		agent->is_adoptable = agent->config.agent_fd >= 0;
+	if (agent->config.start_on_exec)
 		return 0;
-	}
 	ret = agent_region_find(agent->config.target, &region, err);
 	if (ret == -EAGAIN)
 		return err_set(err, ERR_NOT_FOUND, -ENOENT, "Process %d has no agent yet.",
@@ -173,19 +175,35 @@ static void tell_arrival(struct src_agent *agent)
 		agent_add_step(agent, facts->heap, "The program has loaded the agent.");
 }
 
+/* Of the memory that the child was given, what the program took that it is now, or that it became
+ * next. -EAGAIN: none, yet; -ENOENT: it was given none, or no more. */
+static int take_given(struct src_agent *agent, struct agent_region **ret_region, struct err *err)
+{
+	const struct source_config *config = &agent->config;
+	int ret = -ENOENT;
+
+	while (agent->fds_taken < config->agent_fd_count) {
+		ret = agent_region_adopt(config->agent_fds[agent->fds_taken], config->target,
+					 ret_region, err);
+		if (ret < 0)
+			return ret;
+		agent->fds_taken++;
+		if (!agent->session || (*ret_region)->inode != agent->session->region->inode)
+			return 0;
+		/* It was found by its process before. */
+		agent_region_close(*ret_region);
+	}
+	return -ENOENT;
+}
+
 /* -EAGAIN and -ENOENT: there is none yet. */
 static int seek(struct src_agent *agent, struct agent_region **ret_region, struct err *err)
 {
-	int ret = -ENOENT;
+	int ret = take_given(agent, ret_region, err);
 
-	if (agent->is_adoptable)
-		ret = agent_region_adopt(agent->config.agent_fd, agent->config.target, ret_region,
-					 err);
-	if (ret == 0)
-		agent->is_adoptable = false;
 	if (ret != -EAGAIN && ret != -ENOENT)
 		return ret;
-	/* A program that was exec'ed by the first one makes its own. */
+	/* A program that closed what it was given makes its own. */
 	return agent->exec_ns ? agent_region_find(agent->config.target, ret_region, err) : ret;
 }
 
@@ -216,6 +234,41 @@ static void end_session(struct src_agent *agent, uint64_t time_ns)
 	agent->is_damaged = false;
 }
 
+/* When the program began that made this memory: its exec was before. */
+static uint64_t began_ns(const struct src_agent *agent, const struct agent_region *region)
+{
+	uint64_t began = 0;
+
+	for (size_t i = 0; i < agent->execs.count; i++) {
+		if (agent->execs.items[i] <= region->facts.created_ns &&
+		    agent->execs.items[i] > began)
+			began = agent->execs.items[i];
+	}
+	return began ? began : region->facts.created_ns;
+}
+
+static void arrive(struct src_agent *agent, struct agent_region *region)
+{
+	if (agent->session)
+		end_session(agent, began_ns(agent, region));
+	begin_session(agent, region);
+	if (!agent->beside)
+		tell_exec(agent);
+	tell_arrival(agent);
+	agent->told_missing = false;
+}
+
+/* A short-lived program, an interpreter or a shell, may have become another one before its memory
+ * was looked at. */
+static void follow_given(struct src_agent *agent)
+{
+	struct agent_region *region;
+	struct err err = {0};
+
+	while (take_given(agent, &region, &err) == 0)
+		arrive(agent, region);
+}
+
 static void seek_agent(struct src_agent *agent, bool is_last)
 {
 	uint64_t now = clock_now_ns();
@@ -228,18 +281,14 @@ static void seek_agent(struct src_agent *agent, bool is_last)
 	agent->seek_ns = now + (agent->told_missing ? SEEK_NS : SEEK_EAGER_NS);
 	ret = seek(agent, &region, &err);
 	if (ret == 0) {
-		begin_session(agent, region);
-		if (!agent->beside)
-			tell_exec(agent);
-		tell_arrival(agent);
-		agent->told_missing = false;
-		/* A short-lived program, an interpreter or a shell, may have become another one
-		 * before its memory was taken up: its exec was told before there was a session. */
-		if (!is_last && !agent_region_is_held(region, agent->config.target))
+		arrive(agent, region);
+		follow_given(agent);
+		/* Its exec was told before there was a session. */
+		if (!is_last && !agent_region_is_held(agent->session->region, agent->config.target))
 			end_session(agent, now);
 	} else if (ret != -EAGAIN && ret != -ENOENT) {
 		/* Refused: it will not become better. */
-		agent->is_adoptable = false;
+		agent->fds_taken = agent->config.agent_fd_count;
 		tell_missing(agent, err.sentence);
 	} else if (is_missing(agent, now, is_last)) {
 		tell_missing(agent, missing);
@@ -248,6 +297,8 @@ static void seek_agent(struct src_agent *agent, bool is_last)
 
 void agent_watch_exec(struct src_agent *agent, uint64_t time_ns)
 {
+	if (agent->execs.count < EXECS_MAX)
+		*vec_add(&agent->execs) = time_ns;
 	if (!agent->session)
 		agent->exec_ns = time_ns;
 	else if (!agent_region_is_held(agent->session->region, agent->config.target))
@@ -272,6 +323,7 @@ void agent_watch(struct src_agent *agent, bool is_last)
 			seek_agent(agent, is_last);
 		return;
 	}
+	follow_given(agent);
 	renew_lease(agent);
 	if (!agent->beside && !is_last)
 		look_for_exec(agent, clock_now_ns());

@@ -58,6 +58,7 @@ struct bpf_heap {
 	const char *last_missing;	/* what layers had to say before */
 	uint64_t due_ns;		/* when probes are to be placed; 0: they are */
 	bool was_counted;		/* functions that allocate have been probed */
+	bool was_watched;		/* any have been */
 	bool has_begun;			/* there was an exec */
 	bool is_open, is_stopped, told_missing, told_end;
 };
@@ -155,6 +156,10 @@ static void tell_update(struct bpf_heap *heap)
 
 	if (heap->layers.joined.length)
 		str_addf(&text, "Watched from here on: %s.", str_text(&heap->layers.joined));
+	/* Probes are placed in what is mapped: a program that was just begun goes on meanwhile. */
+	if (heap->layers.joined.length && heap->config.start_on_exec && !heap->was_watched)
+		str_add(&text, " What it allocated before is not counted.");
+	heap->was_watched |= heap->layers.joined.length > 0;
 	if (heap->layers.left.length)
 		str_addf(&text, "%sNo longer there: %s.", text.length ? " " : "",
 			 str_text(&heap->layers.left));
@@ -413,8 +418,17 @@ void bpf_heap_on_thread_exit(struct bpf_heap *heap, uint32_t tid)
 }
 
 /* Of a program that was exec'ed: its libraries are mapped by now. */
-static void tell_missing(struct bpf_heap *heap, uint64_t now)
+static void tell_missing(struct bpf_heap *heap, uint64_t now, bool is_last)
 {
+	/* A program that was shorter than the search. */
+	if (is_last && !heap->was_counted && !heap->layers.missing && heap->config.start_on_exec &&
+	    !heap->told_missing) {
+		heap->has_begun = true;
+		add_step(heap, heap->start_ns,
+			 "The program ended before its allocator was watched: nothing of its heap "
+			 "was counted.");
+		heap->told_missing = true;
+	}
 	if (heap->was_counted || !heap->has_begun || heap->told_missing || !heap->layers.missing)
 		return;
 	add_step(heap, now, heap->layers.missing);
@@ -529,7 +543,7 @@ void bpf_heap_look(struct bpf_heap *heap, bool is_last, source_sink sink, void *
 	look_at_keeper(heap, now);
 	if (keep_pace(heap, now))
 		read_sites(heap, now, is_last, sink, context);
-	tell_missing(heap, now);
+	tell_missing(heap, now, is_last);
 	tell_state(heap, now, sink, context);
 	heap->look_ns = now;
 	heap->next_look_ns = next_look_ns(heap, now);

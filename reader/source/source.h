@@ -42,7 +42,10 @@ struct source_config {
 	/* Of source_agent, which serves the heap. Who serves the other events beside it, by rings
 	 * of its own; NULL: the agent's timers, or nobody. */
 	const struct source_ops *beside;
-	int agent_fd; /* the memfd that a child was given to put its agent's memory in; -1: none */
+	/* The memfds that a child was given to put its agent's memory in: the programs that it
+	 * becomes take them one after the other. */
+	const int *agent_fds;
+	size_t agent_fd_count;
 	/* Of a trace: how long the target may wait, at one event, for a reader that falls behind;
 	 * then, and always where it is 0, events are dropped and counted. */
 	uint32_t heap_wait_us;

@@ -90,6 +90,7 @@ static void src_agent_close(struct source *source)
 	if (agent->beside)
 		agent->beside->ops->close(agent->beside);
 	agent_threads_done(&agent->threads);
+	vec_done(&agent->execs);
 	vec_done(&agent->steps);
 	arena_done(&agent->arena);
 	free(agent);
@@ -118,7 +119,7 @@ static int open_beside(struct src_agent *agent, struct err *err)
 
 	config.heap = HEAP_MODE_OFF;
 	config.beside = NULL;
-	config.agent_fd = -1;
+	config.agent_fd_count = 0;
 	return agent->config.beside->open(&config, &agent->beside, err);
 }
 

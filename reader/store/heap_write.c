@@ -64,6 +64,32 @@ static int write_changes(struct store *store, int64_t checkpoint, const struct d
 	return ret;
 }
 
+/* Where it is more than what is live by now, which is told anyway. */
+static int write_peak(struct store *store, int64_t checkpoint, const struct delta_heap_row *row,
+		      struct err *err)
+{
+	static const struct heap_counts none;
+	uint32_t stack = id_map_get(&store->stacks, row->stack.v);
+	const struct heap_counts *total = heap_sums_add(&store->heap.totals, stack, &none);
+	int64_t peak = heap_stored(row->peak_bytes);
+	int ret;
+
+	if (row->peak_bytes <= heap_live_bytes(total))
+		return 0;
+	ret = write_ints(store, WRITE_HEAP_PEAK, err, checkpoint, stack, peak);
+	return ret < 0 ? ret : write_ints(store, WRITE_HEAP_STACK_PEAK, err, stack, peak);
+}
+
+static int write_peaks(struct store *store, int64_t checkpoint, const struct delta *delta,
+		       struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < delta->heap_row_count && ret == 0; i++)
+		ret = write_peak(store, checkpoint, &delta->heap_rows[i], err);
+	return ret;
+}
+
 static int write_state(struct store *store, int64_t checkpoint, const struct heap_state *state,
 		       struct err *err)
 {
@@ -81,6 +107,8 @@ int heap_write(struct store *store, int64_t checkpoint, const struct delta *delt
 	uint32_t step = delta->checkpoint - heap->looked_at;
 	int ret = write_changes(store, checkpoint, delta, err);
 
+	if (ret == 0)
+		ret = write_peaks(store, checkpoint, delta, err);
 	if (ret < 0 || !delta->heap.is_counted)
 		return ret;
 	heap->is_counted = true;

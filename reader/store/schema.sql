@@ -211,6 +211,14 @@ CREATE TABLE heap_changes(
 	estimated INTEGER NOT NULL,
 	PRIMARY KEY(checkpoint_id, stack_id)) WITHOUT ROWID;
 
+-- Of a trace: the most that a stack held at any time during a checkpoint, where that is more than at
+-- its end.
+CREATE TABLE heap_peaks(
+	checkpoint_id INTEGER NOT NULL,
+	stack_id INTEGER NOT NULL,
+	peak_bytes INTEGER NOT NULL,
+	PRIMARY KEY(checkpoint_id, stack_id)) WITHOUT ROWID;
+
 -- heap_changes without the checkpoint, of each of rollup_spans.
 CREATE TABLE heap_rollups(
 	span_id INTEGER NOT NULL,
@@ -232,7 +240,7 @@ CREATE TABLE heap_rollups(
 -- one left alive went with its process. So within one recording
 --   live_bytes = total_alloc_bytes - total_free_bytes - untracked_bytes
 -- and in an appended file this difference is what all recordings together did not see freed.
--- peak_bytes: the highest live_bytes at a checkpoint, of any recording.
+-- peak_bytes: the highest live_bytes at a checkpoint, or of heap_peaks, of any recording.
 CREATE TABLE heap_stacks(
 	stack_id INTEGER PRIMARY KEY,
 	live_bytes INTEGER NOT NULL,

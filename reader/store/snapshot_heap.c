@@ -21,6 +21,7 @@ struct heap_load {
 	struct heap_sums before;   /* by the stack's index */
 	VEC(size_t) ends;	   /* by poll from 1 on: its last checkpoint */
 	VEC(struct snapshot_heap_row) rows;
+	VEC(struct snapshot_heap_peak) peaks;
 	uint64_t sums[HEAP_COLUMNS]; /* of all rows: where these do not overflow, no sum does */
 };
 
@@ -226,6 +227,33 @@ static int add_window(struct heap_load *heap)
 	return ret;
 }
 
+static int add_peaks(struct heap_load *heap)
+{
+	uint32_t poll = 0;
+	struct load_rows rows;
+
+	if (load_begin(heap->load, &rows, "heap_peaks",
+		       "SELECT checkpoint_id, stack_id, peak_bytes FROM heap_peaks "
+		       "WHERE checkpoint_id BETWEEN ? AND ? ORDER BY checkpoint_id, stack_id") ==
+	    0) {
+		sqlite3_bind_int64(rows.statement, 1, checkpoint_at(heap, heap->first)->id);
+		sqlite3_bind_int64(rows.statement, 2, checkpoint_at(heap, heap->last)->id);
+	}
+	while (load_next(&rows)) {
+		int64_t id = (int64_t)load_number(&rows, 0, INT32_MAX);
+		uint32_t stack = load_reference(&rows, 1, &heap->load->stacks);
+		uint64_t bytes = load_number(&rows, 2, INT64_MAX);
+
+		while (poll + 1 < heap->ends.count &&
+		       checkpoint_at(heap, heap->ends.items[poll])->id < id)
+			poll++;
+		if (rows.ret == 0)
+			*vec_add(&heap->peaks) =
+				(struct snapshot_heap_peak){poll + 1, stack, bytes};
+	}
+	return load_end(&rows);
+}
+
 static void read_state(struct load_rows *rows, struct heap_state *state)
 {
 	state->is_counted = true;
@@ -326,11 +354,16 @@ static int load_recording(struct heap_load *heap)
 		ret = add_before(heap);
 	if (ret == 0)
 		ret = add_window(heap);
+	if (ret == 0)
+		ret = add_peaks(heap);
 	if (ret < 0)
 		return ret;
 	snapshot->heap_rows = arena_copy(&snapshot->arena, heap->rows.items,
 					 heap->rows.count * sizeof(*heap->rows.items));
 	snapshot->heap_row_count = heap->rows.count;
+	snapshot->heap_peaks = arena_copy(&snapshot->arena, heap->peaks.items,
+					  heap->peaks.count * sizeof(*heap->peaks.items));
+	snapshot->heap_peak_count = heap->peaks.count;
 	return add_polls(heap);
 }
 
@@ -347,5 +380,6 @@ int load_heap(struct load *load, struct store_window window)
 	heap_sums_done(&heap.before);
 	vec_done(&heap.ends);
 	vec_done(&heap.rows);
+	vec_done(&heap.peaks);
 	return ret;
 }

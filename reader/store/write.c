@@ -45,6 +45,10 @@ static const char *const texts[WRITE_STATEMENTS] = {
 		"estimated = MIN(estimated + ?13, 9223372036854775807)",
 	[WRITE_HEAP_CHECKPOINT] =
 		"INSERT INTO heap_checkpoints VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[WRITE_HEAP_PEAK] = "INSERT INTO heap_peaks VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
+			    "peak_bytes = MAX(peak_bytes, excluded.peak_bytes)",
+	[WRITE_HEAP_STACK_PEAK] = "UPDATE heap_stacks SET peak_bytes = MAX(peak_bytes, ?2) "
+				  "WHERE stack_id = ?1",
 	[WRITE_LOSS] = "INSERT OR REPLACE INTO losses VALUES(?, ?, ?)",
 	[WRITE_DURATION] = "UPDATE recordings SET duration_ns = ?2, is_finished = ?3 WHERE id = ?1",
 	[WRITE_META] = "INSERT OR REPLACE INTO meta VALUES(?, ?)",

@@ -1,6 +1,5 @@
 #include "reader/target/inject_image.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +9,13 @@
 #include "reader/target/elf_headers.h"
 #include "reader/target/elf_image.h"
 #include "reader/target/elf_symbols.h"
+#include "reader/target/inject_libc.h"
 #include "reader/target/maps.h"
 #include "reader/target/proc.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
 
 enum {
-	/* libc.so.6 has 3,000 dynamic symbols; its file is 2 MB. */
-	LIBC_BYTES_MAX = 64 * 1024 * 1024,
 	PAGE_BYTES = 4096,
 	HOLE_ALIGN = 16,
 	/* The first instructions of ld.so: `mov %rsp,%rdi; call _dl_start`, perhaps after endbr64.
@@ -25,45 +23,10 @@ enum {
 	ENTRY_BYTES = 12,
 	/* _dl_start has 1,800 bytes of code, and relocates ld.so in all versions. */
 	START_BYTES_MAX = 1024,
-	MODE_DLOPEN = (int)0x80000000, /* of __libc_dlopen_mode */
 };
 
 /* Away from all other mappings, so that nothing that grows meets it. */
 #define GAP_MARGIN (UINT64_C(64) << 20)
-
-/* All that malloc.c exports, in any version. */
-static const char *const malloc_names[] = {
-	"malloc",
-	"free",
-	"cfree",
-	"calloc",
-	"realloc",
-	"memalign",
-	"aligned_alloc",
-	"valloc",
-	"pvalloc",
-	"posix_memalign",
-	"malloc_trim",
-	"malloc_info",
-	"malloc_usable_size",
-	"mallinfo",
-	"mallinfo2",
-	"malloc_stats",
-	"mallopt",
-	"__default_morecore",
-	"__libc_malloc",
-	"__libc_free",
-	"__libc_calloc",
-	"__libc_realloc",
-	"__libc_memalign",
-	"__libc_valloc",
-	"__libc_pvalloc",
-	"__libc_mallopt",
-	"__libc_mallinfo",
-	"malloc_get_state",
-	"malloc_set_state",
-	"__malloc_check_init",
-};
 
 bool inject_ranges_have(const inject_ranges *ranges, uint64_t address)
 {
@@ -180,159 +143,23 @@ static void add_mapped(const struct inject_image *image, const struct inject_obj
 	}
 }
 
-/* ---- symbols of the C library */
-
-static bool is_malloc_name(const char *name)
-{
-	for (size_t i = 0; i < sizeof(malloc_names) / sizeof(malloc_names[0]); i++)
-		if (strcmp(malloc_names[i], name) == 0)
-			return true;
-	return false;
-}
-
-struct dynamic_symbols {
-	uint8_t *bytes;
-	size_t size;
-	const Elf64_Sym *symbols;
-	size_t count;
-	const char *names;
-	size_t name_bytes;
-};
-
-static void own_symbols(struct dynamic_symbols *symbols)
-{
-	free(symbols->bytes);
-}
-
-static const char *name_of(const struct dynamic_symbols *symbols, const Elf64_Sym *symbol)
-{
-	return symbol->st_name < symbols->name_bytes ? symbols->names + symbol->st_name : "";
-}
-
-static bool is_in_file(const struct dynamic_symbols *symbols, uint64_t offset, uint64_t bytes)
-{
-	return offset <= symbols->size && bytes <= symbols->size - offset;
-}
-
-static int read_symbols(int fd, struct dynamic_symbols *symbols)
-{
-	const Elf64_Ehdr *header;
-	const Elf64_Shdr *sections;
-	struct stat stat;
-	int ret;
-
-	if (fstat(fd, &stat) < 0)
-		return -errno;
-	if (stat.st_size < (off_t)sizeof(*header) || stat.st_size > LIBC_BYTES_MAX)
-		return -EFBIG;
-	symbols->size = (size_t)stat.st_size;
-	symbols->bytes = mem_alloc(symbols->size + 1);
-	symbols->bytes[symbols->size] = 0;
-	ret = elf_read_bytes(fd, symbols->bytes, symbols->size, 0);
-	if (ret < 0)
-		return ret;
-	header = (const Elf64_Ehdr *)symbols->bytes;
-	ret = elf_header_check(header);
-	if (ret < 0)
-		return ret;
-	if (header->e_shentsize != sizeof(Elf64_Shdr) || header->e_shoff % 8 ||
-	    !is_in_file(symbols, header->e_shoff, header->e_shnum * sizeof(Elf64_Shdr)))
-		return -EBADMSG;
-	sections = (const Elf64_Shdr *)(symbols->bytes + header->e_shoff);
-	for (unsigned i = 0; i < header->e_shnum; i++) {
-		const Elf64_Shdr *at = &sections[i], *names;
-
-		if (at->sh_type != SHT_DYNSYM || at->sh_link >= header->e_shnum)
-			continue;
-		names = &sections[at->sh_link];
-		if (!is_in_file(symbols, at->sh_offset, at->sh_size) || at->sh_offset % 8 ||
-		    !is_in_file(symbols, names->sh_offset, names->sh_size))
-			return -EBADMSG;
-		symbols->symbols = (const Elf64_Sym *)(symbols->bytes + at->sh_offset);
-		symbols->count = at->sh_size / sizeof(Elf64_Sym);
-		symbols->names = (const char *)symbols->bytes + names->sh_offset;
-		symbols->name_bytes = names->sh_size;
-		return 0;
-	}
-	return -ENODATA;
-}
-
-static bool is_function(const Elf64_Sym *symbol)
-{
-	unsigned type = ELF64_ST_TYPE(symbol->st_info);
-
-	return symbol->st_shndx != SHN_UNDEF && symbol->st_value &&
-	       (type == STT_FUNC || type == STT_GNU_IFUNC);
-}
-
-static uint64_t find_function(const struct dynamic_symbols *symbols, const char *name)
-{
-	for (size_t i = 0; i < symbols->count; i++)
-		if (is_function(&symbols->symbols[i]) &&
-		    strcmp(name_of(symbols, &symbols->symbols[i]), name) == 0)
-			return symbols->symbols[i].st_value;
-	return 0;
-}
-
-/* malloc.c as it lies in the library: its exported functions, what is before them as far as the end
- * of the last function of another file, and what is behind as far as the next one. */
-static bool find_malloc_range(const struct dynamic_symbols *symbols, struct inject_range *ret_range)
-{
-	uint64_t low = UINT64_MAX, high = 0, before = 0, after = UINT64_MAX;
-
-	for (size_t i = 0; i < symbols->count; i++) {
-		const Elf64_Sym *at = &symbols->symbols[i];
-
-		if (!is_function(at) || !is_malloc_name(name_of(symbols, at)))
-			continue;
-		if (low > at->st_value)
-			low = at->st_value;
-		if (high < at->st_value + at->st_size)
-			high = at->st_value + at->st_size;
-	}
-	for (size_t i = 0; i < symbols->count; i++) {
-		const Elf64_Sym *at = &symbols->symbols[i];
-
-		if (!is_function(at))
-			continue;
-		if (at->st_value < low && before < at->st_value + at->st_size)
-			before = at->st_value + at->st_size;
-		if (at->st_value >= high && after > at->st_value)
-			after = at->st_value;
-	}
-	if (high == 0 || after == UINT64_MAX)
-		return false;
-	*ret_range = (struct inject_range){before < low ? before : low, after};
-	return true;
-}
-
 static int read_libc(const struct inject_object *libc, struct inject_image *image, struct err *err)
 {
-	OWN(own_symbols) struct dynamic_symbols symbols = {0};
-	struct inject_range range;
-	uint64_t open, error;
-	int ret = read_symbols(libc->fd, &symbols);
+	struct inject_libc found;
+	int ret = inject_libc_read(libc->fd, &found);
 
-	if (ret < 0 || !find_malloc_range(&symbols, &range))
-		return err_set(err, ERR_GENERAL, ret < 0 ? ret : -EBADMSG,
-			       "The target's %s cannot be read.", base_name(libc->mapping));
-	range.start += libc->bias;
-	range.end += libc->bias;
-	*vec_add(&image->danger) = range;
-	open = find_function(&symbols, "dlopen");
-	error = find_function(&symbols, "dlerror");
-	image->open_flags = RTLD_NOW;
-	if (!open) {
-		open = find_function(&symbols, "__libc_dlopen_mode");
-		image->open_flags |= MODE_DLOPEN;
-		error = 0;
-	}
-	if (!open)
+	if (ret < 0)
+		return err_set(err, ERR_GENERAL, ret, "The target's %s cannot be read.",
+			       base_name(libc->mapping));
+	if (!found.open_function)
 		return err_set(err, ERR_GENERAL, -ENOTSUP,
 			       "The target's %s has no dlopen that rsprof knows.",
 			       base_name(libc->mapping));
-	image->open_function = libc->bias + open;
-	image->error_function = error ? libc->bias + error : 0;
+	*vec_add(&image->danger) = (struct inject_range){libc->bias + found.malloc_start,
+							 libc->bias + found.malloc_end};
+	image->open_flags = found.open_flags;
+	image->open_function = libc->bias + found.open_function;
+	image->error_function = found.error_function ? libc->bias + found.error_function : 0;
 	return 0;
 }
 

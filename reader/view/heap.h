@@ -2,7 +2,11 @@
  *
  * Live and peak are states: what is held at the end of the window, and the most that was held at a
  * look within it. Totals are of the window. A location's peak is that of the location, not the sum
- * of its stacks' peaks. */
+ * of its stacks' peaks.
+ *
+ * Of a trace each stack's peak is known at any time. So is that of a location all of whose blocks
+ * are of one stack; of several that changed between two looks it is not known how their peaks fell
+ * together, and the location's is at least what is told. */
 #ifndef RSPROF_VIEW_HEAP_H
 #define RSPROF_VIEW_HEAP_H
 

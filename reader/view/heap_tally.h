@@ -28,7 +28,8 @@ bool heap_stack_is_used(const struct heap_stack *stack);
 
 /* All but the peaks. */
 void heap_tally_add(struct heap_tally *tally, const struct heap_stack *stack);
-/* Writes the peaks of groups and of the whole. group_of is by stack, stack_count included. */
+/* Writes the peaks of groups and of the whole: never more than they were. group_of is by stack,
+ * stack_count included. */
 void heap_tally_peaks(const struct snapshot *snapshot, const uint32_t *group_of, size_t group_count,
 		      struct heap_tally *groups, struct heap_tally *whole);
 

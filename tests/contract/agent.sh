@@ -77,4 +77,5 @@ linked=$(nm --undefined-only "$BUILD/librsprof.a" 2>/dev/null | awk 'NF == 2 { p
 defined=$(nm --defined-only "$BUILD/librsprof.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u)
 check_equal linked_library_needs_the_same "$(comm -23 <(comm -23 <(printf '%s\n' "$linked") \
 	<(printf '%s\n' "$defined")) <(printf '%s\n' $allowed _GLOBAL_OFFSET_TABLE_ \
+	__start_rsprof_hooks __stop_rsprof_hooks \
 	pthread_atfork | sort -u) | tr '\n' ' ')" ""

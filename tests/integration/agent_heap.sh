@@ -90,6 +90,14 @@ else
 	skip alive "this machine does not allow 10,000 threads"
 fi
 
+# Lanes of threads that ended without libc's knowing are found again, and what has none is exact, too.
+look_exactly gone agentways.c "$counts" agentways gone 1000 50 now
+check_equal gone_calls "$(truth_of BRIEF.total_allocs)" 50000
+check_between gone_lanes_found_again "$(looked_at events)" 700 1001 # beginnings of threads that had a lane
+look_exactly crowd agentways.c "$counts" agentways crowd 300 10000 now
+check_equal crowd_calls "$(truth_of BRIEF.total_allocs)" 3000000
+exactly crowd_run agentways.c "$counts" -- "$TARGETS/agentways" crowd 300 1000 now
+
 # ---- ways out, other stacks, beginnings and ends
 
 look_exactly longjmp agentways.c "$alone_counts" agentways longjmp 2000 now
@@ -101,6 +109,9 @@ exactly ends_run agentways.c "$counts" -- "$TARGETS/agentways" ends 30 now
 exactly dlopen agentplug.c "$alone_counts" -- "$TARGETS/agentways" dlopen "$TARGETS/agentplug_a.so" \
 	"$TARGETS/agentplug_b.so" 20 now
 check_between dlopen_in_the_same_place "$(truth_of reused)" 10 39
+exactly unload agentplug.c "$alone_counts" -- "$TARGETS/agentways" unload "$TARGETS/agentplug_a.so" \
+	"$TARGETS/agentplug_b.so" 20 now
+check_between unload_in_the_same_place "$(truth_of reused)" 10 39
 look_exactly throw agentthrow.cc "total_allocs total_frees blocks" agentthrow 300 now
 grep -v THROWN "$truth" >"$dir/throw"
 truth=$dir/throw
@@ -195,7 +206,8 @@ for program in heapload_own heapload_static; do
 	printf '%s\n' "$out" >"$dir/$program.truth"
 	truth=$dir/$program.truth
 	top_heap "$dir/$program.db"
-	if [ "$(of_line total_allocs heapload.c HELD)" -gt 0 ]; then
+	held=$(of_line total_allocs heapload.c HELD)
+	if [ "${held:-0}" -gt 0 ]; then
 		# shellcheck disable=SC2086
 		check_sites "$program" heapload.c $alone_counts
 	else

@@ -103,6 +103,37 @@ by_agent() {
 }
 often 3 by_agent
 
+# What is run becomes another program at once, which ends before anybody can look for it.
+becomes() {
+	local name=$1
+
+	shift
+	child 0 "$name" --heap exact "$@"
+	check_exact "$name"
+	check_equal "${name}_is_told" "$(sql "$db" "SELECT COUNT(*) > 0 FROM steps WHERE signal = 'heap' AND
+		reason = 'The program has loaded the agent.'")" 1
+}
+for source in auto agent; do
+	for round in 1 2 3; do
+		becomes "becomes_${source}_$round" --source $source -- env SOME=thing "$TARGETS/heapload" 500 100 3000 now
+		becomes "shell_becomes_${source}_$round" --source $source -- \
+			sh -c "true; exec env SOME=thing $TARGETS/heapload 500 100 3000 now"
+	done
+done
+# Its children are not it, and have none of its descriptors.
+child 0 childs -- sh -c 'ls -l /proc/self/fd | grep -c rsprof-agent; true'
+check_equal childs_own_alone "$out" 1
+
+# The agent cannot serve it, and probes come while it runs: from when on it was counted is said, or that it
+# was not.
+if may_use_bpf; then
+	child 0 static --heap exact -- "$TARGETS/heapload_static" 500 100 2000 now
+	check_sources static bpf bpf
+	run "$RSPROF" top heap "$db"
+	check_equal static_says_from_when "$(grep -cE "What it allocated before is not counted|nothing of its heap was counted" \
+		<<<"$out$errors")" 1
+fi
+
 # Neither bpf nor perf: the agent's timers.
 no_others() {
 	child 0 no_others --cpu-freq 999 -- "$TARGETS/exits" 300 0

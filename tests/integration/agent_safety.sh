@@ -33,6 +33,11 @@ for preload_with in RSPROF_AGENT=dormant RSPROF_AGENT=off RSPROF_HEAP=sampled RS
 done
 preload_with=
 
+# Nothing is asked of malloc on the agent's own behalf, whoever it is.
+look quiet /bin/true -- env LD_PRELOAD="$agent:$PWD/$TARGETS/agentcount.so" AGENTCOUNT="$dir/behind" /bin/true
+read -r quiet_allocs _ quiet_frees _ < <(od -An -v -t u8 -w32 "$dir/behind")
+check_equal nothing_is_allocated "$quiet_allocs $quiet_frees" "$(looked_at total_allocs) $(looked_at total_frees)"
+
 # Not known words in its variables, and a descriptor that is none of ours.
 for preload_with in RSPROF_AGENT=what RSPROF_HEAP=what RSPROF_CPU_FREQ=what RSPROF_SHM_FD=1 RSPROF_SHM_FD=77 \
 	RSPROF_SHM_FD=what RSPROF_HEAP_SAMPLE=-1; do
@@ -81,6 +86,29 @@ out=$(LD_PRELOAD="$agent" bash -c '
 	for fd in /proc/$BASHPID/fd/*; do fd=${fd##*/}; [ "$fd" -lt 3 ] || eval "exec $fd>&-"; done
 	x=$(seq 1000 | sort -n | tail -n 1); (exit 3); echo "$x $?"' 2>&1)
 check_equal closed_descriptors "$out $?" "1000 3 0"
+
+look closed "$TARGETS/agentways" -- env LD_PRELOAD="$agent" "$TARGETS/agentways" closed 1000 now
+# shellcheck disable=SC2086
+check_sites closed agentways.c $counts
+check_looked closed
+check_equal closed_numbers "$(truth_of descriptors) $(truth_of next) $(truth_of child_status)" "3 3 $((4 << 8))"
+
+# A thousand children, each with memory of its own for a moment.
+look children "$TARGETS/agentways" -- env LD_PRELOAD="$agent" "$TARGETS/agentways" children 1000 now
+# shellcheck disable=SC2086
+check_sites children agentways.c $counts
+check_looked children
+check_equal children_are_well "$(truth_of well) $(truth_of more_descriptors)" "1000 0"
+
+# What programs do that leaves little room for a library inside them.
+for what in "confine strict" "confine filter" vfork "altstack 2048" "altstack 4096" "altstack 8192" \
+	"altstack 65536" "unload $TARGETS/plug_a.so"; do
+	name=${what%%/*}
+	name=edge_$(tr ' ' _ <<<"${name% }")
+	# shellcheck disable=SC2086
+	out=$(RSPROF_CPU_FREQ=999 LD_PRELOAD="$agent" timeout -k 5 60 "$TARGETS/agentedge" $what 2>&1)
+	check_equal "$name" "$out $?" "fine 0"
+done
 
 check_equal nothing_is_left "$(named)" "$before"
 exit 0

@@ -23,6 +23,7 @@ struct snapshot_builder {
 	VEC(struct snapshot_step) steps;
 	VEC(struct snapshot_heap_poll) heap_polls;
 	VEC(struct snapshot_heap_row) heap_rows;
+	VEC(struct snapshot_heap_peak) heap_peaks;
 	struct u64_map node_of; /* (parent, frame) → node */
 };
 
@@ -66,6 +67,7 @@ void builder_free(struct snapshot_builder *builder)
 	vec_done(&builder->steps);
 	vec_done(&builder->heap_polls);
 	vec_done(&builder->heap_rows);
+	vec_done(&builder->heap_peaks);
 	u64_map_done(&builder->node_of);
 	arena_done(&builder->snapshot.arena);
 	free(builder);
@@ -252,6 +254,12 @@ void builder_heap_row(struct snapshot_builder *builder, uint32_t poll, uint32_t 
 	*vec_add(&builder->heap_rows) = (struct snapshot_heap_row){poll, stack, counts};
 }
 
+void builder_heap_peak(struct snapshot_builder *builder, uint32_t poll, uint32_t stack,
+		       uint64_t bytes)
+{
+	*vec_add(&builder->heap_peaks) = (struct snapshot_heap_peak){poll, stack, bytes};
+}
+
 void builder_heap_sum(struct snapshot_builder *builder)
 {
 	struct heap_counts *sums = mem_array(builder->stacks.count, sizeof(*sums));
@@ -318,6 +326,8 @@ const struct snapshot *builder_snapshot(struct snapshot_builder *builder)
 	snapshot->heap_poll_count = builder->heap_polls.count;
 	snapshot->heap_rows = builder->heap_rows.items;
 	snapshot->heap_row_count = builder->heap_rows.count;
+	snapshot->heap_peaks = builder->heap_peaks.items;
+	snapshot->heap_peak_count = builder->heap_peaks.count;
 	snapshot->heap_resolution_ns = heap_resolution(builder);
 	return snapshot;
 }

@@ -49,6 +49,9 @@ void builder_step(struct snapshot_builder *builder, uint32_t recording, uint64_t
 uint32_t builder_heap_poll(struct snapshot_builder *builder, struct snapshot_heap_poll poll);
 void builder_heap_row(struct snapshot_builder *builder, uint32_t poll, uint32_t stack,
 		      struct heap_counts counts);
+/* By poll. */
+void builder_heap_peak(struct snapshot_builder *builder, uint32_t poll, uint32_t stack,
+		       uint64_t bytes);
 /* Writes is_counted, live_bytes and live_blocks of all polls, as the rows tell them. */
 void builder_heap_sum(struct snapshot_builder *builder);
 

@@ -93,13 +93,15 @@ static struct rsprof_shm_counts *place_of(uint64_t address)
 }
 
 /* Of the first address in the file, as the file has it; 0: none. */
-static uint64_t place_address(const uint64_t *pcs, size_t count)
+static uint64_t place_address(const struct rsprof_shm_stack *stack, const uint64_t *pcs)
 {
-	for (size_t i = 1; i < count; i++) {
+	for (size_t i = 1; i < stack->frame_count; i++) {
 		for (uint32_t m = 0; m < header.module_count; m++) {
 			const struct rsprof_shm_module *module = &modules[m];
 
-			if (module->inode == file.st_ino && pcs[i] > module->start && pcs[i] <= module->end)
+			if (module->inode == file.st_ino && pcs[i] > module->start && pcs[i] <= module->end &&
+			    module->added_epoch <= stack->module_epoch &&
+			    (!module->removed_epoch || module->removed_epoch > stack->module_epoch))
 				return pcs[i] - 1 - module->bias;
 		}
 	}
@@ -167,7 +169,7 @@ static void look_at_sites(void)
 		frames += stack.frame_count;
 		weight += used;
 		by_status[stack.status] += used;
-		add(place_of(place_address(pcs, stack.frame_count)), &sums[site]);
+		add(place_of(place_address(&stack, pcs)), &sums[site]);
 	}
 	print_counts("", &total);
 	printf("inherited_frees %" PRIu64 "\ninherited_free_bytes %" PRIu64 "\n", inherited.frees,

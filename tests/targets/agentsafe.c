@@ -1,7 +1,7 @@
 /* agentsafe [SECONDS]: calls all of malloc's family with odd values in errno, where it succeeds and where it
  * fails, in the main thread, in a new one and in a forked child, and prints what each returned and left in
  * errno: the same with an agent as without. Then the descriptors below 900 that are open, and what it did at
- * each site.
+ * each site. First of all, what dlerror() says.
  * With SECONDS goes on with it for so long, while the handler of a timer allocates and frees, too (built
  * with OWN: an allocator that allows this), and what comes out differently is told. */
 #include "tests/targets/heap_truth.h"
@@ -319,9 +319,12 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	pid_t child;
 	int status = 0;
+	const char *error = dlerror();
 
 	/* One buffer from the beginning, so that printing allocates nothing more. */
 	setvbuf(stdout, NULL, _IOLBF, 65536);
+	/* Nobody's before it is the program's own. */
+	printf("dlerror %s\n", error ? error : "none");
 	print_descriptors("first");
 	try_all(&first);
 	print_results("main", &first);

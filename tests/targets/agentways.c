@@ -4,12 +4,17 @@
  *   threads N ROUNDS   N threads beside each other; each frees half of its blocks and half of another's
  *   short N EACH       N threads, some at a time, each allocates EACH times and is gone
  *   alive N            N threads that are all there at once
+ *   gone N EACH        as short, but the threads end without libc's knowing, one after another
+ *   crowd N EACH       N threads that are all there at once, and each allocates EACH times
+ *   closed ROUNDS      after all descriptors from 3 on were closed; then a child does it, too
+ *   children N         N children by fork, one after another, each does a little
  *   longjmp ROUNDS     leaves the functions that allocated by longjmp
  *   coroutine ROUNDS   on stacks of its own, some of them from malloc
  *   ends ROUNDS        in destructors of threads, constructors, handlers of exit and destructors
  *   vfork ROUNDS       children by vfork, posix_spawn and system beside it
  *   fork               the child says its own sites and waits, "child PID" tells whom to look at
  *   dlopen A B ROUNDS  libraries that come and go, one where the other was
+ *   unload A B ROUNDS  the same, but only libc knows that they go
  *   peak ROUNDS        holds much, for a moment */
 #include "tests/targets/heap_truth.h"
 
@@ -18,6 +23,7 @@
 #include <setjmp.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 
@@ -175,6 +181,107 @@ static void way_short(void)
 			pthread_join(threads[i], NULL);
 		done += now;
 	}
+	print_site(&brief);
+}
+
+APART static void *work_and_go(void *unused)
+{
+	work_briefly(unused);
+	syscall(SYS_exit, 0);
+	return NULL;
+}
+
+static void way_gone(void)
+{
+	for (unsigned i = 0; i < thread_count; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, work_and_go, NULL))
+			exit(1);
+		pthread_join(thread, NULL);
+	}
+	print_site(&brief);
+}
+
+static pthread_barrier_t crowd_there;
+
+APART static void *work_in_crowd(void *unused)
+{
+	pthread_barrier_wait(&crowd_there);
+	work_briefly(unused);
+	pthread_barrier_wait(&crowd_there);
+	return NULL;
+}
+
+static void way_crowd(void)
+{
+	pthread_t *threads = calloc(thread_count, sizeof(*threads));
+
+	pthread_barrier_init(&crowd_there, NULL, thread_count);
+	for (unsigned i = 0; i < thread_count; i++) {
+		if (pthread_create(&threads[i], NULL, work_in_crowd, NULL))
+			exit(1);
+	}
+	for (unsigned i = 0; i < thread_count; i++)
+		pthread_join(threads[i], NULL);
+	print_site(&brief);
+}
+
+/* ---- what a program does with descriptors and children */
+
+static unsigned count_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static int status_of(pid_t child)
+{
+	int status = -1;
+
+	return child > 0 && waitpid(child, &status, 0) == child ? status : -1;
+}
+
+static void way_closed(void)
+{
+	pid_t child;
+
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	work_briefly(NULL);
+	printf("descriptors %u\n", count_descriptors());
+	/* Its own are 3 and what follows, whatever else there is. */
+	printf("next %d\n", open("/dev/null", O_RDONLY));
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		work_briefly(NULL);
+		_exit(open("/dev/null", O_RDONLY));
+	}
+	printf("child_status %d\n", status_of(child));
+	print_site(&brief);
+}
+
+static void way_children(void)
+{
+	unsigned count = thread_count, well = 0, before = count_descriptors();
+
+	round_count = 20;
+	for (unsigned i = 0; i < count; i++) {
+		pid_t child;
+
+		work_briefly(NULL);
+		child = fork();
+		if (child == 0) {
+			work_briefly(NULL);
+			_exit(count_descriptors() == before ? 7 : 8);
+		}
+		well += status_of(child) == 7 << 8;
+	}
+	printf("well %u\nmore_descriptors %u\n", well, count_descriptors() - before);
 	print_site(&brief);
 }
 
@@ -500,7 +607,20 @@ struct plug_site {
 	uint64_t allocs, alloc_bytes;
 };
 
-static void way_dlopen(const char *const *paths)
+/* As when libc unloads one by itself: past whoever has put himself before dlclose. */
+static int (*past(void))(void *)
+{
+	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+	int (*close_library)(void *) = NULL;
+
+	if (libc)
+		*(void **)&close_library = dlsym(libc, "dlclose");
+	if (!close_library)
+		exit(1);
+	return close_library;
+}
+
+static void way_dlopen(const char *const *paths, int (*close_library)(void *))
 {
 	struct site plugged[2] = {{"PLUG_A"}, {"PLUG_B"}};
 	uintptr_t last = 0;
@@ -528,7 +648,7 @@ static void way_dlopen(const char *const *paths)
 				free(block);
 			}
 		}
-		dlclose(library);
+		close_library(library);
 	}
 	printf("reused %" PRIu64 "\n", reused);
 	print_site(&plugged[0]);
@@ -571,7 +691,8 @@ int main(int argc, char **argv)
 		wait_for_go();
 	thread_count = (unsigned)number_argument(argc, argv, 2, 10);
 	round_count = (uint64_t)number_argument(argc, argv, 2, 10);
-	if (strcmp(way, "threads") == 0 || strcmp(way, "short") == 0)
+	if (strcmp(way, "threads") == 0 || strcmp(way, "short") == 0 || strcmp(way, "gone") == 0 ||
+	    strcmp(way, "crowd") == 0)
 		round_count = (uint64_t)number_argument(argc, argv, 3, 10);
 	if (strcmp(way, "threads") == 0)
 		way_threads();
@@ -591,9 +712,17 @@ int main(int argc, char **argv)
 		way_fork(argv[2]);
 	else if (strcmp(way, "peak") == 0)
 		way_peak();
-	else if (strcmp(way, "dlopen") == 0 && argc > 4) {
+	else if (strcmp(way, "gone") == 0)
+		way_gone();
+	else if (strcmp(way, "crowd") == 0)
+		way_crowd();
+	else if (strcmp(way, "closed") == 0)
+		way_closed();
+	else if (strcmp(way, "children") == 0)
+		way_children();
+	else if ((strcmp(way, "dlopen") == 0 || strcmp(way, "unload") == 0) && argc > 4) {
 		round_count = (uint64_t)number_argument(argc, argv, 4, 10);
-		way_dlopen((const char *const *)argv + 2);
+		way_dlopen((const char *const *)argv + 2, *way == 'd' ? dlclose : past());
 	} else {
 		fprintf(stderr, "agentways: which way?\n");
 		return 2;

@@ -166,7 +166,7 @@ static inline void maker_row(struct maker *maker, uint32_t event, thread_id thre
 /* Each stack once a checkpoint. */
 static inline void maker_heap(struct maker *maker, stack_id stack, struct heap_counts counts)
 {
-	struct delta_heap_row row = {stack, counts};
+	struct delta_heap_row row = {.stack = stack, .counts = counts};
 	struct heap_counts *total;
 
 	*vec_add(&maker->heap_rows) = row;

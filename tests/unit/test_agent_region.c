@@ -16,9 +16,11 @@ const char *real_allocator(void)
 	return "/lib/libc.so.6";
 }
 
+static enum real_place where = REAL_BEHIND;
+
 enum real_place real_place(void)
 {
-	return REAL_BEHIND;
+	return where;
 }
 
 bool real_is_linked(void)
@@ -99,6 +101,15 @@ TEST(descriptor_is_high_closes_on_exec_and_is_sealed)
 			     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_WRITE),
 		     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	CHECK(ftruncate(agent_process.region_fd, 0) < 0);
+}
+
+/* Where threads are there already a larger table would be waited for. */
+TEST(late_descriptor_stays_in_the_first_table)
+{
+	where = REAL_BEFORE;
+	begin();
+	CHECK_BETWEEN(agent_process.region_fd, 56, 63);
+	CHECK_EQ_I64(fcntl(agent_process.region_fd, F_GETFD), FD_CLOEXEC);
 }
 
 static void set_fd(int fd)

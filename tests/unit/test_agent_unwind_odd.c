@@ -10,6 +10,7 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "agent/modules.h"
 #include "tests/unit/agent_rig.h"
 
 #define APART __attribute__((noinline, optimize("omit-frame-pointer", "no-optimize-sibling-calls")))
@@ -261,6 +262,7 @@ TEST(another_library_at_the_same_address_is_another_module)
 {
 	void (*call)(void (*)(void)), (*first)(void (*)(void)) = NULL;
 	const struct rsprof_shm_module *gone, *now;
+	uint32_t last_site = 0;
 	struct link_map *map;
 	struct stat status;
 	void *library;
@@ -274,7 +276,11 @@ TEST(another_library_at_the_same_address_is_another_module)
 		for (unsigned j = 0; j < 3; j++) {
 			call(capture);
 			rig_check_same(&both);
+			/* The addresses are the last one's, the code is not. */
+			CHECK(both.site > last_site);
 		}
+		last_site = agent_state.header->next_site - 1;
+		CHECK_EQ_U64(rig_stack(both.site)->module_epoch, i);
 		now = module_of((uintptr_t)call, false);
 		CHECK(now);
 		CHECK(dlinfo(library, RTLD_DI_LINKMAP, &map) == 0);
@@ -290,6 +296,31 @@ TEST(another_library_at_the_same_address_is_another_module)
 		CHECK(!module_of((uintptr_t)call, false));
 	}
 	CHECK_EQ_U64(agent_state.header->module_epoch, 6);
+}
+
+/* The new one is known by what was loaded before it. */
+TEST(a_library_that_went_unseen_is_another_module)
+{
+	void (*call)(void (*)(void)), (*first)(void (*)(void)) = NULL;
+	uint32_t last_site = 0;
+	void *library;
+
+	open_all();
+	for (unsigned i = 0; i < 4; i++) {
+		library = open_library(i % 2 ? "callback_b.so" : "callback_a.so", &call);
+		if (first && call != first)
+			SKIP("the second library was loaded elsewhere");
+		first = call;
+		call(capture);
+		CHECK(both.site > last_site);
+		last_site = both.site;
+		modules_look();
+		CHECK_EQ_U64(agent_state.header->module_epoch, i);
+		CHECK(dlclose(library) == 0);
+		modules_look();
+		CHECK_EQ_U64(agent_state.header->module_epoch, i + 1);
+		CHECK(!module_of((uintptr_t)call, false));
+	}
 }
 
 static void *read_all(const char *path, size_t *ret_size)

@@ -182,12 +182,12 @@ TEST(merged_checkpoints_keep_the_heap)
 {
 	struct delta *older = delta_new(), *younger = delta_new(), *merged;
 	const struct delta_heap_row older_rows[] = {
-		{{1}, {.allocs = 5, .alloc_bytes = 50, .temporary = 2}},
-		{{2}, {.allocs = 1, .alloc_bytes = 10}},
+		{{1}, {.allocs = 5, .alloc_bytes = 50, .temporary = 2}, 70},
+		{{2}, {.allocs = 1, .alloc_bytes = 10}, 0},
 	};
 	const struct delta_heap_row younger_rows[] = {
-		{{3}, {.allocs = 7, .untracked = 7}},
-		{{1}, {.frees = 4, .free_bytes = 40, .estimated = 1}},
+		{{3}, {.allocs = 7, .untracked = 7}, 5},
+		{{1}, {.frees = 4, .free_bytes = 40, .estimated = 1}, 60},
 	};
 
 	older->checkpoint = 1;
@@ -212,6 +212,9 @@ TEST(merged_checkpoints_keep_the_heap)
 	CHECK_EQ_U64(merged->heap_rows[1].counts.alloc_bytes, 10);
 	CHECK_EQ_U64(merged->heap_rows[2].stack.v, 3);
 	CHECK_EQ_U64(merged->heap_rows[2].counts.untracked, 7);
+	CHECK_EQ_U64(merged->heap_rows[0].peak_bytes, 70);
+	CHECK_EQ_U64(merged->heap_rows[1].peak_bytes, 0);
+	CHECK_EQ_U64(merged->heap_rows[2].peak_bytes, 5);
 	/* States are of the whole recording. */
 	CHECK_EQ_U64(merged->heap.live_bytes, 20);
 	CHECK_EQ_U64(merged->heap.hits, 30);
@@ -263,12 +266,14 @@ TEST(a_heap_aggregate_begins_anew_after_a_checkpoint)
 
 	for (uint32_t round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 1000; i++)
-			heap_aggregate_add(&aggregate, (stack_id){1 + i % 100}, &counts);
+			heap_aggregate_add(&aggregate, (stack_id){1 + i % 100}, &counts,
+					   i < 500 ? i : 0);
 		CHECK_EQ_U64(aggregate.rows.count, 100);
 		for (size_t i = 0; i < 100; i++) {
 			CHECK_EQ_U64(aggregate.rows.items[i].stack.v, i + 1);
 			CHECK_EQ_U64(aggregate.rows.items[i].counts.allocs, 10);
 			CHECK_EQ_U64(aggregate.rows.items[i].counts.alloc_bytes, 80);
+			CHECK_EQ_U64(aggregate.rows.items[i].peak_bytes, 400 + i);
 		}
 		heap_aggregate_clear(&aggregate);
 		CHECK_EQ_U64(aggregate.rows.count, 0);

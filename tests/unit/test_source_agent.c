@@ -14,6 +14,7 @@ struct site {
 	bool has_stack;
 	uint64_t first_pc;
 	struct heap_counts counts;
+	uint64_t peak_bytes; /* as told */
 };
 
 static struct {
@@ -45,6 +46,8 @@ static void take_counts(const struct event *event)
 
 	if ((uint32_t)site->key >= RSPROF_SHM_SITE_FIRST)
 		CHECK(site->has_stack);
+	if (event->heap_counts.peak_bytes > site->peak_bytes)
+		site->peak_bytes = event->heap_counts.peak_bytes;
 	heap_counts_add(&site->counts, &event->heap_counts.counts);
 	heap_counts_add(&tally.sum, &event->heap_counts.counts);
 	CHECK(site->counts.frees + site->counts.untracked <= site->counts.allocs);
@@ -98,7 +101,6 @@ static struct source_config config_of(const struct target *target)
 		.event_count = 1,
 		.frequency = 99,
 		.heap = HEAP_MODE_EXACT,
-		.agent_fd = -1,
 	};
 }
 
@@ -378,6 +380,7 @@ TEST(a_trace_knows_its_peak_to_the_byte)
 	/* Allocated at 0 2 4 6 8, freed at 3 7 11 15 19. */
 	CHECK_EQ_U64(tally.state.peak_bytes, 300);
 	CHECK_EQ_U64(tally.state.peak_ns, now + 6);
+	CHECK_EQ_U64(tally.sites[0].peak_bytes, 300);
 	CHECK_EQ_U64(heap_live_bytes(&tally.sum), 0);
 	source->ops->close(source);
 	maker_close(&maker);
@@ -397,6 +400,7 @@ TEST(a_trace_with_gaps_has_no_exact_peak)
 	maker.lanes[0].dropped = 3;
 	finish(source);
 	CHECK(!tally.state.is_peak_exact);
+	CHECK_EQ_U64(site_of(UINT64_C(1) << 32 | site)->peak_bytes, 0);
 	CHECK_EQ_U64(tally.lost[LOSS_HEAP_TRACE], 3);
 	source->ops->close(source);
 	maker_close(&maker);

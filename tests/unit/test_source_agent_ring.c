@@ -4,6 +4,8 @@
 
 #include "reader/source/agent_rings.h"
 #include "reader/source/agent_trace.h"
+#include "reader/util/own.h"
+#include "reader/util/str.h"
 #include "tests/unit/agent_region_maker.h"
 
 enum { KEPT = 4096 };
@@ -221,6 +223,57 @@ TEST(every_event_is_read_or_counted_as_missed)
 	agent_rings_free(rings);
 	agent_region_close(region);
 	maker_close(&maker);
+}
+
+static bool take_peak(void *context, uint32_t site, uint64_t peak_bytes)
+{
+	struct str *told = context;
+
+	if (site == RSPROF_SHM_SITE_FIRST + 2)
+		return false;
+	str_addf(told, "%u:%" PRIu64 " ", site - RSPROF_SHM_SITE_FIRST, peak_bytes);
+	return true;
+}
+
+static void add_event(struct agent_trace *trace, uint32_t kind, uint32_t site, uint64_t bytes)
+{
+	agent_trace_add(trace, &(struct rsprof_shm_event){
+				       .site = site, .value = bytes, .tid_kind = kind << 24});
+}
+
+TEST(sites_peak_between_two_looks)
+{
+	enum { A = RSPROF_SHM_SITE_FIRST, B, WAITS, BEYOND };
+	enum { ALLOC = RSPROF_SHM_EVENT_ALLOC, FREE = RSPROF_SHM_EVENT_FREE };
+	static const struct {
+		uint32_t kind, site, bytes;
+	} steps[] = {
+		{ALLOC, A, 100}, {ALLOC, B, 7},	    {ALLOC, A, 50},	 {FREE, A, 100},
+		{ALLOC, A, 20},	 {ALLOC, WAITS, 9}, {ALLOC, BEYOND, 99}, {FREE, WAITS, 9},
+		{FREE, B, 70}, /* of nothing: what is live is never less than none */
+	};
+	struct agent_trace trace = {0};
+	OWN(str_done) struct str told = {0};
+
+	agent_trace_start(&trace, RSPROF_SHM_SITE_FIRST, BEYOND);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+		add_event(&trace, steps[i].kind, steps[i].site, steps[i].bytes);
+	agent_trace_tell(&trace, take_peak, &told);
+	CHECK_EQ_STR(str_text(&told), "0:150 1:7 ");
+	/* 70 were live of A then: more, that is still there, is no peak. */
+	add_event(&trace, ALLOC, A, 30);
+	str_clear(&told);
+	agent_trace_tell(&trace, take_peak, &told);
+	CHECK_EQ_STR(str_text(&told), "");
+	add_event(&trace, FREE, A, 1);
+	agent_trace_tell(&trace, take_peak, &told);
+	CHECK_EQ_STR(str_text(&told), "");
+	/* From what was told last. */
+	add_event(&trace, ALLOC, A, 11);
+	add_event(&trace, FREE, A, 5);
+	agent_trace_tell(&trace, take_peak, &told);
+	CHECK_EQ_STR(str_text(&told), "0:110 ");
+	agent_trace_done(&trace);
 }
 
 /* ---- times, and what a trace tells */

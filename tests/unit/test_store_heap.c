@@ -213,6 +213,41 @@ TEST(peaks_are_the_highest_at_a_checkpoint)
 	snapshot_free(snapshot);
 }
 
+TEST(peaks_between_checkpoints_are_kept)
+{
+	const char *path = test_path("between.db");
+	struct snapshot *snapshot;
+	struct maker maker;
+
+	maker_create(&maker, path);
+	make_stacks(&maker);
+	maker_heap(&maker, (stack_id){1}, allocs(1, 10));
+	maker_heap(&maker, (stack_id){2}, allocs(2, 50));
+	maker.heap_rows.items[0].peak_bytes = 900;
+	maker.heap_rows.items[1].peak_bytes = 50; /* and still there */
+	maker_commit(&maker, 1000);
+	maker_heap(&maker, (stack_id){2}, (struct heap_counts){0});
+	maker.heap_rows.items[0].peak_bytes = 70;
+	maker_commit(&maker, 2000);
+	maker_heap(&maker, (stack_id){1}, frees(1, 10));
+	maker.heap_rows.items[0].peak_bytes = UINT64_MAX;
+	maker_commit(&maker, 3000);
+	maker_finish(&maker, 3000);
+	maker_done(&maker);
+	CHECK_EQ_STR(plain_sqlite(path, "SELECT * FROM heap_peaks"),
+		     "1|1|900\n2|2|70\n3|1|9223372036854775807\n");
+	CHECK_EQ_STR(plain_sqlite(path, "SELECT stack_id, live_bytes, peak_bytes FROM heap_stacks"),
+		     "1|0|9223372036854775807\n2|50|70\n");
+	snapshot = read_snapshot(path, (struct store_window){1000 * MS, UINT64_MAX});
+	CHECK_EQ_U64(snapshot->heap_peak_count, 2);
+	CHECK_EQ_U64(snapshot->heap_peaks[0].poll, 1);
+	CHECK_EQ_U64(snapshot->heap_peaks[0].stack, 1);
+	CHECK_EQ_U64(snapshot->heap_peaks[0].bytes, 70);
+	CHECK_EQ_U64(snapshot->heap_peaks[1].poll, 2);
+	CHECK_EQ_U64(snapshot->heap_peaks[1].bytes, INT64_MAX);
+	snapshot_free(snapshot);
+}
+
 /* A slow disk: deltas are merged, and looks are further apart than the interval. */
 TEST(checkpoints_that_were_merged_are_looks_further_apart)
 {

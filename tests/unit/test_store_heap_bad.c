@@ -98,6 +98,9 @@ TEST(rows_that_cannot_be_are_damage)
 		"UPDATE checkpoints SET rss_anonymous_bytes = -1",
 		"UPDATE checkpoints SET rss_bytes = 'x'",
 		"UPDATE checkpoints SET recording_id = 7",
+		"INSERT INTO heap_peaks VALUES(75, 1, -1)",
+		"INSERT INTO heap_peaks VALUES(75, 99, 1)",
+		"INSERT INTO heap_peaks VALUES(75, 1, 'x')",
 		"UPDATE heap_rollups SET frees = -1",
 		"UPDATE heap_rollups SET stack_id = 77 WHERE stack_id = 1",
 		"UPDATE heap_rollups SET temporary = x'00'",
@@ -115,6 +118,8 @@ TEST(rows_that_cannot_be_are_damage)
 		"UPDATE heap_checkpoints SET live_bytes = 9223372036854775807, "
 		"brk_bytes = -9223372036854775807 - 1",
 		"INSERT INTO heap_changes VALUES(500, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
+		"INSERT INTO heap_peaks VALUES(500, 1, 1), (-1, 1, 1), (75, 1, "
+		"9223372036854775807)",
 		"UPDATE rollup_spans SET last_checkpoint_id = 59",
 		"DELETE FROM rollup_spans",
 	};

@@ -324,6 +324,43 @@ TEST(a_trace_knows_its_peak_better_than_the_looks)
 	builder_free(b);
 }
 
+static void add_change(struct snapshot_builder *b, uint32_t poll, uint32_t stack, uint64_t bytes)
+{
+	builder_heap_row(b, poll, stack, (struct heap_counts){.allocs = 1, .alloc_bytes = bytes});
+}
+
+TEST(a_trace_knows_peaks_between_two_looks)
+{
+	struct snapshot_builder *b = heap_program();
+	uint32_t poll;
+
+	heap_poll_at(b, 0, 0, 0);
+	poll = heap_poll_at(b, 1000, 1, 1);
+	add_change(b, poll, HEAP_STACK_BOTH, 100);
+	add_change(b, poll, HEAP_STACK_INSERT, 40);
+	/* The other stack of its line held 100 all the while. */
+	poll = heap_poll_at(b, 2000, 1, 1);
+	add_change(b, poll, HEAP_STACK_EXTEND, 10);
+	builder_heap_peak(b, poll, HEAP_STACK_EXTEND, 700);
+	/* Both changed: no more than one is known to have been there at a time. */
+	poll = heap_poll_at(b, 3000, 1, 1);
+	add_change(b, poll, HEAP_STACK_BOTH, 5);
+	add_change(b, poll, HEAP_STACK_EXTEND, 5);
+	builder_heap_peak(b, poll, HEAP_STACK_BOTH, 790);
+	builder_heap_peak(b, poll, HEAP_STACK_EXTEND, 700);
+	/* Without a change of its own, in a poll without any, and of no poll. */
+	poll = heap_poll_at(b, 4000, 1, 1);
+	builder_heap_peak(b, poll, HEAP_STACK_INSERT, 60);
+	builder_heap_peak(b, poll + 1, HEAP_STACK_INSERT, 6000);
+	builder_heap_sum(b);
+	check_rows_of(b, &by_line,
+		      "Buffer::extend 120/120 in 4 peak 800@2000 total 120x4\n"
+		      "Cache::insert 40/145 in 1 peak 60@4000 total 40x1\n"
+		      "main 0/160 in 0 peak 0@0 total 0x0\n"
+		      "malloc 0/160 in 0 peak 0@0 total 0x0\n");
+	builder_free(b);
+}
+
 TEST(a_poll_is_looked_at_when_it_is_whole)
 {
 	struct snapshot_builder *b = heap_program();
