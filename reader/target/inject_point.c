@@ -444,7 +444,11 @@ static int search_round(struct look *look, struct inject_thread *thread, bool *r
 		*ret_is_held |= stop == INJECT_HELD;
 		/* With the tables that were missing a sleeper is most likely safe. */
 		if (look->unbuilt.count > 0) {
+			uint64_t begin = clock_now_ns();
+
 			build_tables(look);
+			/* Large libraries take their time, and it is not spent on looking. */
+			look->search->deadline_ns += clock_now_ns() - begin;
 			i--;
 		}
 		inject_trace_late();

@@ -76,14 +76,16 @@ TEST(addresses_beyond_the_map_cannot_be_put)
 
 TEST(no_memory_is_no_crash)
 {
-	struct rlimit limit;
+	struct rlimit limit, before;
 
 	CHECK(shadow_begin());
-	CHECK(!getrlimit(RLIMIT_AS, &limit));
+	CHECK(!getrlimit(RLIMIT_AS, &before));
+	limit = before;
 	limit.rlim_cur = 1;
 	CHECK(!setrlimit(RLIMIT_AS, &limit));
 	CHECK(!shadow_put(1 << 27, shadow_slot(8, 16)));
 	CHECK_EQ_U64(shadow_take(1 << 27), 0);
+	CHECK(!setrlimit(RLIMIT_AS, &before));
 }
 
 static pthread_barrier_t barrier;

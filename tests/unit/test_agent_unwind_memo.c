@@ -3,7 +3,9 @@
 
 #include "tests/unit/agent_rig.h"
 
-#define APART __attribute__((noinline, optimize("omit-frame-pointer", "no-optimize-sibling-calls")))
+#define APART                                                                                      \
+	__attribute__((noinline, no_sanitize("address,undefined,thread"),                          \
+		       optimize("omit-frame-pointer", "no-optimize-sibling-calls")))
 
 static struct agent_lane lane;
 
