@@ -3,20 +3,24 @@
  *     hooks.c      malloc and its family, as the process calls them
  *     hooks_new.c  operators that do not come through malloc
  *     real.c       the functions that they stand before; the boot arena
- *     heap.c       counting: sites, blocks, samples, traces; sample.c: which ones are sampled
+ *     heap.c       counting: sites, blocks, samples, traces; heap_slow.c: where it takes more than
+ *                  usual; sample.c: which ones are sampled
  *     shadow.c     the map from a block to its site and size
  *     region.c     the shared memory: made, laid out, given up
  *     lane.c       the places of threads in it; ring.c: their events
  *     life.c       beginning, fork, thread ends, dormant and awake
  *     unwind*.c    stacks: memos, walks, rules, modules (modules.h); site.c: their numbers
- *     cpu.c        timers and their samples; signals.c: the program's own SIGPROF
+ *     cpu.c        CPU samples; timers.c: the timers of threads; signals*.c: the program's own
+ *                  SIGPROF (signals_parts.h)
+ *                  signal_stack.c: alternate stacks; thread_list.c: all threads
  *     threads.c    pthread_create: threads known from their beginning
  *     api.c        what include/rsprof/rsprof.h declares
  *     patch.c      relocation slots of objects that were bound before the agent came;
  *                  patch_load.c: of those that come later
  *     symbols.c    whether there is a symbol
  *     config.c     the environment
- *     lock.c       mlockall, which would fill the shared memory
+ *     lock.c       mlockall, which would fill the shared memory; limits that it would not fit in
+ *     confine.c    seccomp; signalfd.c: a file that timers would be read from
  *     sys.c        raw system calls and the few functions of C that are needed
  */
 #ifndef RSPROF_AGENT_AGENT_H
@@ -36,6 +40,10 @@
 enum {
 	AGENT_FRAMES_MAX = 127, /* what --frames is by default; more are cut and said to be */
 	AGENT_EVENTS_A_LOOK = 4096,
+	AGENT_SITES_MAX = 1 << 18,
+	/* glibc's chunks have at least 32 bytes: no two of them begin in the same 32. */
+	AGENT_GRANULE_GLIBC = 5,
+	AGENT_PART = 4, /* of what the program may have mapped, the agent takes no more than this */
 	/* Shared events of a thread after which it asks for a lane again. */
 	AGENT_LANE_RETRY = 4096,
 };
@@ -54,7 +62,7 @@ struct agent_lane {
 	uint32_t parts_generation;	   /* that counts and ring are of; 0: they are not mapped */
 	uint64_t counts_bytes, ring_bytes; /* of their mappings */
 	uint64_t random;		   /* of the owner */
-	char *signal_stack;		   /* of cpu.c's handler; NULL: none yet */
+	char *signal_stack;		   /* of signal_stack.c; NULL: none yet */
 	void *memos; /* unwind_memo_bytes() of zeroed memory when first used; NULL for the shared
 		      * one */
 	/* That is reserved: above shared->head while an event is written. */
@@ -136,7 +144,7 @@ extern union agent_page {
 /* Survives fork. */
 struct agent_process {
 	uint32_t fork_count;   /* how often this process is a child of one with the agent */
-	uint32_t granule_bits; /* 4 with glibc's malloc, else 3 */
+	uint32_t granule_bits; /* AGENT_GRANULE_GLIBC with its malloc, else 3 */
 	uintptr_t main_stack_high;
 	/* The shared memory of this process or, before it has begun anew, of its parent; but for
 	 * what is each lane's. */
@@ -177,6 +185,12 @@ void agent_look_at_lease(void);
 /* The program's wish (rsprof_pause …). */
 void agent_pause(bool is_paused);
 void agent_stop(enum rsprof_shm_reason reason);
+/* As agent_stop, and of children, too: nothing in here asks for the shared memory again, but for
+ * its header. */
+void agent_end(enum rsprof_shm_reason reason);
+/* By a child of vfork, whose actions, limits and wishes are its own and whose memory is the
+ * parent's. */
+bool agent_is_borrowed(void);
 /* Something but is_on may call for agent_begin(): the process is new, or a reader waits for a
  * dormant one. */
 static inline bool agent_is_called(void)
@@ -245,6 +259,9 @@ void *sys_map(size_t bytes); /* private, zeroed, not reserved, not in core dumps
 /* Whether a mapping of the process is, as far as is remembered, a large one by sys_map(): these
  * never merge with the program's, whose core dumps have them. */
 bool sys_is_mapped(uintptr_t start, uintptr_t end);
+/* Of the large mappings. */
+uint64_t sys_large_bytes(void);
+void sys_release_large(void);
 uint32_t sys_tid(void);
 int sys_open(const char *path, int flags);
 long sys_read(int fd, void *to, size_t bytes);

@@ -269,31 +269,17 @@ AGENT_EXPORT void rsprof_mark(const char *text)
 	errno = error;
 }
 
-/* Whether the block that is live at that address, if there is one, may be freed by a report. */
-static bool is_known(uintptr_t block)
-{
-	const uint64_t *place;
-
-	if (agent_state.heap == RSPROF_SHM_HEAP_SAMPLED)
-		return sample_may_have(block);
-	place = heap_generation() ? shadow_find(block) : NULL;
-	return place && *place;
-}
-
 AGENT_EXPORT void rsprof_report_alloc(const void *block, size_t bytes)
 {
 	int error = errno;
 
 	if (!block)
 		return;
-	if (api_yields()) {
+	if (api_yields())
 		other.report_alloc(block, bytes);
-	} else {
-		if (is_known((uintptr_t)block))
-			heap_freeing((void *)block);
-		heap_allocated((void *)block, bytes, (uintptr_t)rsprof_report_alloc,
-			       (uintptr_t)__builtin_frame_address(0));
-	}
+	else
+		heap_report_alloc((uintptr_t)block, bytes, (uintptr_t)rsprof_report_alloc,
+				  (uintptr_t)__builtin_frame_address(0));
 	errno = error;
 }
 
@@ -305,7 +291,7 @@ AGENT_EXPORT void rsprof_report_free(const void *block)
 		return;
 	if (api_yields())
 		other.report_free(block);
-	else if (is_known((uintptr_t)block))
-		heap_freeing((void *)block);
+	else
+		heap_report_free((uintptr_t)block);
 	errno = error;
 }

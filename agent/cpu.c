@@ -1,4 +1,5 @@
-/* CPU samples: a timer on the CPU clock of each thread, whose signal goes to that thread.
+/* CPU samples: a timer on the CPU clock of each thread (timers.c), whose signal goes to that
+ * thread.
  *
  * The kernel looks at such timers at its ticks (4 ms at 250 Hz), so that above that rate several
  * periods are over when the signal comes; si_overrun says how many, and a sample has that as its
@@ -8,48 +9,40 @@
  * What a thread has run since the tick that saw it last is known at its end: periods that were due
  * by then are charged to the stack of its last sample, else to the function it began with.
  *
- * The kernel does not delete a thread's timer when it ends, only when the process does:
- * cpu_thread_end does, else whoever is given the same tid. In a forked child there are none; it
- * begins with one for its only thread, at whose first sample the agent begins anew. */
+ * In a forked child there are no timers; it begins with one for its only thread, at whose first
+ * sample the agent begins anew.
+ *
+ * Threads that cannot bear a signal have none: where the stack that it would come on is small, or
+ * where libc's thread-local variables are not there. What is not known before is looked at when the
+ * first one comes. */
+#include <asm/prctl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
 #include "agent/cpu.h"
+#include "agent/signal_stack.h"
 #include "agent/signals.h"
+#include "agent/thread_list.h"
+#include "agent/timers.h"
+#include "agent/unwind.h"
 
 enum {
-	TIDS = 1 << 22, /* what Linux can number at most */
-	BUSY = UINT32_MAX,
 	FREQUENCY_MAX = 10000,
-	NOTIFY_THREAD = 4, /* SIGEV_THREAD_ID */
-	LIST_BYTES = 1024,
 	KEYS_INLINE = 32, /* of glibc: to set these never allocates */
+	/* The kernel's frame may have 11 KiB, and the handler's functions 8, beside the thread's
+	 * own. */
+	LEAST_STACK = 40 << 10,
 };
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Wiped in a forked child, as its timers are. */
-struct timers {
-	_Atomic uint32_t is_on;
-	/* By tid: the timer's number + 1; 0: none; BUSY: being made. Touched where there are
-	 * threads. */
-	_Atomic uint32_t of[TIDS];
-};
-
-static struct timers *_Atomic the_timers;
 /* Survive fork. */
 static _Atomic bool is_wanted;
-static _Atomic uint64_t interval_ns;
-static _Atomic uint32_t arming_round; /* counts changes of the interval */
 static pthread_key_t end_key;
 static _Atomic bool has_key;
 
@@ -69,189 +62,62 @@ static bool is_sampling(void)
 	return header && __atomic_load_n(&header->state, __ATOMIC_RELAXED) == RSPROF_SHM_ON;
 }
 
-/* ---- one timer */
-
-static uint64_t mixed(uint64_t value)
+/* As far as its stack is known. */
+static bool is_small(const struct agent_thread *thread)
 {
-	value ^= value >> 33;
-	value *= UINT64_C(0xff51afd7ed558ccd);
-	value ^= value >> 33;
-	value *= UINT64_C(0xc4ceb9fe1a85ec53);
-	return value ^ value >> 33;
+	return thread->stack_high > thread->stack_low &&
+	       thread->stack_high - thread->stack_low < LEAST_STACK;
 }
 
-static uint64_t ns_of(const struct timespec *time)
+static void refuse(uint32_t tid)
 {
-	return (uint64_t)time->tv_sec * SECOND_NS + (uint64_t)time->tv_nsec;
-}
-
-static struct timespec time_of(uint64_t ns)
-{
-	return (struct timespec){.tv_sec = (time_t)(ns / SECOND_NS),
-				 .tv_nsec = (long)(ns % SECOND_NS)};
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now = {0};
-
-	sys_call(SYS_clock_gettime, clock, (long)&now, 0, 0, 0, 0);
-	return ns_of(&now);
-}
-
-/* The first period is over after some part of it. */
-static long timer_arm(uint32_t number, uint32_t tid)
-{
-	uint64_t interval = atomic_load(&interval_ns);
-	uint64_t first = 1 + mixed(clock_ns(CLOCK_MONOTONIC) << 22 ^ tid) % interval;
-	struct itimerspec times = {.it_interval = time_of(interval), .it_value = time_of(first)};
-
-	return sys_call(SYS_timer_settime, (int)number, 0, (long)&times, 0, 0, 0);
-}
-
-static void timer_remove(uint32_t number)
-{
-	sys_call(SYS_timer_delete, (int)number, 0, 0, 0, 0, 0);
-}
-
-/* The number, or -errno. */
-static long timer_make(uint32_t tid)
-{
-	/* CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED, of that thread. */
-	clockid_t clock = (clockid_t)(~tid << 3 | 6);
-	struct sigevent event = {
-		.sigev_value.sival_ptr = &the_timers,
-		.sigev_signo = SIGPROF,
-		.sigev_notify = NOTIFY_THREAD,
-	};
-	int number = 0;
-	long result;
-
-	event._sigev_un._tid = (pid_t)tid;
-	result = sys_call(SYS_timer_create, clock, (long)&event, (long)&number, 0, 0, 0);
-	if (result)
-		return result;
-	result = timer_arm((uint32_t)number, tid);
-	if (!result)
-		return number;
-	timer_remove((uint32_t)number);
-	return result;
+	if (timers_refuse(tid) && timers_are_on())
+		agent_lost(RSPROF_SHM_LOST_TIMERS, 1);
 }
 
 /* ---- all timers */
 
-static void forget(struct timers *timers, uint32_t tid)
-{
-	uint32_t was = atomic_exchange(&timers->of[tid], 0);
-
-	if (was != 0 && was != BUSY)
-		timer_remove(was - 1);
-}
-
-/* `is_anew`: a timer that is there is armed anew. It may be that of a thread which is gone and had
- * the same tid: that one fails. */
-static void provide(struct timers *timers, uint32_t tid, bool is_anew)
-{
-	uint32_t seen = 0, busy = BUSY;
-	long number;
-
-	if (tid >= TIDS)
-		return;
-	if (!atomic_compare_exchange_strong(&timers->of[tid], &seen, BUSY)) {
-		if (seen == BUSY || !is_anew || timer_arm(seen - 1, tid) == 0)
-			return;
-		if (!atomic_compare_exchange_strong(&timers->of[tid], &seen, BUSY))
-			return;
-		timer_remove(seen - 1);
-	}
-	number = timer_make(tid);
-	if (number < 0) {
-		atomic_compare_exchange_strong(&timers->of[tid], &busy, 0);
-		/* A thread that ended meanwhile needs none. */
-		if (number != -ESRCH && number != -EINVAL)
-			agent_lost(RSPROF_SHM_LOST_TIMERS, 1);
-		return;
-	}
-	/* Its thread has ended, or all have: this one is not theirs any more. */
-	if (!atomic_compare_exchange_strong(&timers->of[tid], &busy, (uint32_t)number + 1))
-		timer_remove((uint32_t)number);
-	else if (!atomic_load(&timers->is_on))
-		forget(timers, tid);
-}
-
-static struct timers *timers_map(void)
-{
-	struct timers *timers = atomic_load(&the_timers), *none = NULL;
-
-	if (timers)
-		return timers;
-	timers = sys_map(sizeof(*timers));
-	if (!timers)
-		return NULL;
-	if (sys_call(SYS_madvise, (long)timers, sizeof(*timers), MADV_WIPEONFORK, 0, 0, 0) == 0 &&
-	    atomic_compare_exchange_strong(&the_timers, &none, timers))
-		return timers;
-	sys_call(SYS_munmap, (long)timers, sizeof(*timers), 0, 0, 0, 0);
-	return atomic_load(&the_timers);
-}
-
-struct directory_entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t bytes;
-	uint8_t type;
-	char name[];
+/* Of all others. */
+struct provision {
+	uint32_t own_tid;
+	unsigned how;
 };
 
-/* false: they cannot be listed. */
-static bool for_each_thread(struct timers *timers, void (*act)(struct timers *, uint32_t))
+static void provide_other(void *context, uint32_t tid)
 {
-	char list[LIST_BYTES] __attribute__((aligned(8)));
-	int fd = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	long bytes;
+	const struct provision *provision = context;
 
-	if (fd < 0)
-		return false;
-	while ((bytes = sys_call(SYS_getdents64, fd, (long)list, sizeof(list), 0, 0, 0)) > 0) {
-		for (long at = 0; at < bytes;) {
-			const struct directory_entry *entry = (const void *)(list + at);
-			uint32_t tid = 0;
-
-			for (const char *digit = entry->name; *digit >= '0' && *digit <= '9';
-			     digit++)
-				tid = tid * 10 + (uint32_t)(*digit - '0');
-			if (tid && tid < TIDS)
-				act(timers, tid);
-			at += entry->bytes;
-		}
-	}
-	sys_close(fd);
-	return true;
+	if (tid != provision->own_tid)
+		timers_provide(tid, provision->how | TIMERS_UNSEEN);
 }
 
-static void provide_old(struct timers *timers, uint32_t tid)
+/* Of the calling thread, which has begun before. */
+static void provide_own(unsigned how)
 {
-	provide(timers, tid, false);
-}
+	struct agent_thread *thread = &agent_thread;
+	uint32_t tid = sys_tid();
 
-static void provide_anew(struct timers *timers, uint32_t tid)
-{
-	provide(timers, tid, true);
+	/* Finds it. */
+	unwind_stack_has(thread, (uintptr_t)__builtin_frame_address(0));
+	if (is_small(thread))
+		refuse(tid);
+	else
+		timers_provide(tid, how);
 }
-
-static bool is_too_small(const stack_t *stack);
 
 static void in_forked_child(void)
 {
-	struct timers *timers = atomic_load(&the_timers);
 	stack_t stack;
 
 	mine.next_ns = 0;
-	if (!timers || !atomic_load(&is_wanted))
+	if (!atomic_load(&is_wanted))
 		return;
-	atomic_store(&timers->is_on, 1);
-	if (!sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) && !is_too_small(&stack))
-		provide(timers, sys_tid(), true);
+	timers_turn(true);
+	if (sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) ||
+	    signal_stack_is_too_small(&stack))
+		timers_refuse(sys_tid());
+	else
+		provide_own(TIMERS_ANEW);
 }
 
 /* Other destructors use CPU time, too: the last round of them is waited for. */
@@ -286,42 +152,34 @@ static void watch_end(bool is_in_handler)
 
 void cpu_begin(void)
 {
+	struct provision provision = {.own_tid = sys_tid()};
 	uint32_t frequency = agent_config.cpu_frequency;
-	struct timers *timers;
 	int error = errno;
-	bool is_changed;
 
 	if (!frequency)
 		return;
 	if (frequency > FREQUENCY_MAX)
 		frequency = FREQUENCY_MAX;
-	timers = timers_map();
-	if (!timers || !signals_take()) {
+	if (!timers_begin() || !signals_take()) {
 		agent_lost(RSPROF_SHM_LOST_TIMERS, 1);
 		errno = error;
 		return;
 	}
-	is_changed = atomic_exchange(&interval_ns, SECOND_NS / frequency) != SECOND_NS / frequency;
-	if (is_changed)
-		atomic_fetch_add(&arming_round, 1);
+	provision.how = timers_set_interval(SECOND_NS / frequency) ? TIMERS_ANEW : 0;
 	atomic_store(&is_wanted, true);
 	watch();
 	/* Before the list is read: who is not on it yet sees that it has to provide for itself. */
-	atomic_store(&timers->is_on, 1);
-	if (!for_each_thread(timers, is_changed ? provide_anew : provide_old))
-		provide(timers, sys_tid(), is_changed);
+	timers_turn(true);
+	provide_own(provision.how);
+	thread_list_each(provide_other, &provision);
 	errno = error;
 }
 
 void cpu_end(void)
 {
-	struct timers *timers = atomic_load(&the_timers);
-
 	atomic_store(&is_wanted, false);
-	if (!timers || !atomic_exchange(&timers->is_on, 0))
-		return;
-	if (!for_each_thread(timers, forget))
-		forget(timers, sys_tid());
+	if (timers_turn(false))
+		timers_remove_all();
 }
 
 void cpu_set_frequency(uint32_t frequency)
@@ -342,9 +200,9 @@ void cpu_set_frequency(uint32_t frequency)
 
 uint64_t cpu_signal_weight(const siginfo_t *info)
 {
-	if (info->si_code != SI_TIMER || info->si_ptr != &the_timers)
-		return 0;
-	return info->si_overrun > 0 ? (uint64_t)info->si_overrun + 1 : 1;
+	bool is_unseen;
+
+	return timers_weight(info, &is_unseen);
 }
 
 /* Whether a hook is at its bookkeeping below us. One that a longjmp has left is not. */
@@ -380,16 +238,15 @@ static void count(struct agent_lane *lane, uint32_t site, uint64_t weight)
  * it is asked for. */
 static void follow(uint64_t weight, int number)
 {
-	uint32_t round = atomic_load(&arming_round);
-	struct itimerspec left;
+	uint32_t round = timers_round();
 
 	if (mine.next_ns && mine.round == round) {
-		mine.next_ns += weight * atomic_load(&interval_ns);
+		mine.next_ns += weight * timers_interval();
 		return;
 	}
-	if (sys_call(SYS_timer_gettime, number, (long)&left, 0, 0, 0, 0))
+	mine.next_ns = timers_next(number);
+	if (!mine.next_ns)
 		return;
-	mine.next_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + ns_of(&left.it_value);
 	mine.round = round;
 	watch_end(true);
 }
@@ -399,12 +256,12 @@ static void count_rest(struct agent_thread *thread)
 	uint64_t now, weight, next = mine.next_ns;
 
 	mine.next_ns = 0;
-	if (!next || mine.round != atomic_load(&arming_round) || !is_sampling())
+	if (!next || mine.round != timers_round() || !is_sampling())
 		return;
-	now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	now = timers_clock(CLOCK_THREAD_CPUTIME_ID);
 	if (now < next)
 		return;
-	weight = (now - next) / atomic_load(&interval_ns) + 1;
+	weight = (now - next) / timers_interval() + 1;
 	if (mine.site >= agent_state.header->first_site || mine.site == RSPROF_SHM_SITE_FULL)
 		count(agent_lane_of(thread, false), mine.site, weight);
 	else
@@ -414,16 +271,23 @@ static void count_rest(struct agent_thread *thread)
 void cpu_thread_starts(struct agent_thread *thread, uintptr_t routine,
 		       const struct agent_frame *frame)
 {
-	struct timers *timers = atomic_load(&the_timers);
-	uint32_t tid = sys_tid(), round = atomic_load(&arming_round);
+	uint32_t tid = sys_tid(), round = timers_round(), timer;
 	int error = errno;
-	uint32_t timer;
 
-	if (!timers || !atomic_load(&timers->is_on) || tid >= TIDS)
+	/* Also where there are none now: whoever turns them on knows no more than its number. */
+	if (is_small(thread)) {
+		refuse(tid);
+		watch_end(false);
+		errno = error;
 		return;
-	provide(timers, tid, true);
-	timer = atomic_load(&timers->of[tid]);
-	if (timer && timer != BUSY) {
+	}
+	/* Another thread had its number. */
+	timers_allow(tid);
+	if (!timers_are_on())
+		return;
+	timers_provide(tid, TIMERS_ANEW);
+	timer = timers_number(tid);
+	if (timer) {
 		mine.site = unwind_site(thread, agent_lane_of(thread, false), routine, frame);
 		mine.next_ns = 0;
 		mine.round = round - 1;
@@ -435,16 +299,12 @@ void cpu_thread_starts(struct agent_thread *thread, uintptr_t routine,
 
 void cpu_thread_end(struct agent_thread *thread)
 {
-	struct timers *timers = atomic_load(&the_timers);
-	uint32_t tid = sys_tid();
-
-	if (!timers || !atomic_load(&timers->is_on) || tid >= TIDS)
-		return;
-	forget(timers, tid);
-	count_rest(thread);
+	timers_end(sys_tid());
+	if (timers_are_on())
+		count_rest(thread);
 }
 
-/* ---- the handler */
+/* ---- what the handler does */
 
 static void sample(uint64_t weight, const siginfo_t *info, const ucontext_t *context)
 {
@@ -463,10 +323,7 @@ static void sample(uint64_t weight, const siginfo_t *info, const ucontext_t *con
 	follow(weight, info->si_timerid);
 }
 
-/* ---- alternate signal stacks, which may be small: the kernel's frame is all that they have to
- * hold */
-
-enum { SIGNAL_STACK_BYTES = 64 << 10, AUX_MINIMUM = 51, LEAST_BYTES = 4096, OWN_BYTES = 512 };
+/* ---- the handler's stack */
 
 struct sample_call {
 	uint64_t weight;
@@ -474,103 +331,59 @@ struct sample_call {
 	const void *context;
 };
 
-static void sample_call(const struct sample_call *call)
+static void sample_call(void *argument)
 {
+	const struct sample_call *call = argument;
+
 	sample(call->weight, call->info, call->context);
 }
 
-/* All signals are held back: the kernel would take the alternate stack for free. */
-static void sample_elsewhere(const struct sample_call *call, char *top)
+/* A thread whose signal stack cannot hold our signal gets none. */
+void cpu_signal_stack(bool is_too_small)
 {
-	uint64_t all = ~UINT64_C(0), before = 0;
-
-	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof(all), 0, 0);
-	__asm__ volatile("mov %%rsp, %%rbx\n\t"
-			 "mov %[top], %%rsp\n\t"
-			 "call *%[function]\n\t"
-			 "mov %%rbx, %%rsp"
-			 : "+D"(call)
-			 : [top] "r"(top), [function] "r"(sample_call)
-			 : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "cc",
-			   "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-			   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
-	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0);
-}
-
-static bool is_on_alternate(const ucontext_t *context)
-{
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-	return context->uc_stack.ss_size &&
-	       here - (uintptr_t)context->uc_stack.ss_sp < context->uc_stack.ss_size;
-}
-
-static void sample_on_alternate(const struct sample_call *call)
-{
-	struct agent_lane *lane = agent_lane_of(&agent_thread, false);
-
-	if (!lane->is_shared && !lane->signal_stack)
-		lane->signal_stack = sys_map(SIGNAL_STACK_BYTES);
-	if (lane->is_shared || !lane->signal_stack)
-		agent_lost(RSPROF_SHM_LOST_SAMPLES, call->weight);
-	else
-		sample_elsewhere(call, lane->signal_stack + SIGNAL_STACK_BYTES);
-}
-
-static bool is_too_small(const stack_t *stack)
-{
-	unsigned long least = getauxval(AUX_MINIMUM);
-
-	if (least < 2 * LEAST_BYTES)
-		least += OWN_BYTES;
-	if (least < LEAST_BYTES)
-		least = LEAST_BYTES;
-	return !(stack->ss_flags & SS_DISABLE) && stack->ss_size < least;
-}
-
-/* A thread whose signal stack cannot hold our signal gets none: its place says that its timer is
- * being made, for as long as it is so. */
-static void judge_stack(struct timers *timers, const stack_t *stack, uint32_t tid)
-{
-	uint32_t was = BUSY;
-
-	if (is_too_small(stack)) {
-		was = atomic_exchange(&timers->of[tid], BUSY);
-		if (was != 0 && was != BUSY)
-			timer_remove(was - 1);
-		if (atomic_load(&timers->is_on))
-			agent_lost(RSPROF_SHM_LOST_TIMERS, 1);
-	} else if (atomic_compare_exchange_strong(&timers->of[tid], &was, 0) &&
-		   atomic_load(&timers->is_on)) {
-		provide(timers, tid, false);
-	}
-}
-
-AGENT_EXPORT int sigaltstack(const stack_t *stack, stack_t *ret_old)
-{
-	struct timers *timers = atomic_load(&the_timers);
 	uint32_t tid = sys_tid();
-	long result;
 
-	/* Before, since the first signal may come at once. */
-	if (stack && is_too_small(stack) && (timers || (timers = timers_map())) && tid < TIDS)
-		judge_stack(timers, stack, tid);
-	result = sys_call(SYS_sigaltstack, (long)stack, (long)ret_old, 0, 0, 0, 0);
-	if (!result && stack && timers && tid < TIDS)
-		judge_stack(timers, stack, tid);
-	if (!result)
-		return 0;
-	errno = (int)-result;
-	return -1;
+	if (is_too_small)
+		refuse(tid);
+	else if (!is_small(&agent_thread) && timers_allow(tid) && timers_are_on())
+		timers_provide(tid, 0);
 }
 
-void cpu_on_signal(int number, siginfo_t *info, void *context)
+/* ---- the signal */
+
+/* Of threads that are not of libc's making. Touches no thread-local variable. */
+static bool has_variables(void)
 {
-	uint64_t weight = cpu_signal_weight(info);
+	uintptr_t base = 0, control[3] = {0};
+	long got;
+
+	if (sys_call(SYS_arch_prctl, ARCH_GET_FS, (long)&base, 0, 0, 0, 0))
+		return false;
+	got = sys_peek(base, control, sizeof(control));
+	/* Where nothing can be read so, they are taken to be there. */
+	if (got == -EPERM || got == -ENOSYS)
+		return true;
+	/* The control block begins with its own address, and has it in its third word again. */
+	return got == sizeof(control) && control[0] == base && control[2] == base;
+}
+
+/* Of threads that have some. They may be another thread's, of which it is a clone. */
+static bool may_be_sampled(struct agent_thread *thread, const ucontext_t *context, uint32_t tid)
+{
+	unwind_stack_has(thread, (uintptr_t)context->uc_mcontext.gregs[REG_RSP]);
+	return !is_small(thread) &&
+	       (!thread->generation || thread->generation != agent_state.generation ||
+		thread->tid == tid);
+}
+
+__attribute__((noinline)) static void on_timer(uint64_t weight, bool is_unseen,
+					       const siginfo_t *info, void *context)
+{
 	int error = errno;
 
-	if (!weight) {
-		signals_chain(number, info, context);
+	if (is_unseen && !may_be_sampled(&agent_thread, context, sys_tid())) {
+		refuse(sys_tid());
+		errno = error;
 		return;
 	}
 	if (atomic_load_explicit(&agent_state.phase, memory_order_relaxed) == AGENT_FRESH)
@@ -578,10 +391,25 @@ void cpu_on_signal(int number, siginfo_t *info, void *context)
 	if (is_sampling()) {
 		struct sample_call call = {weight, info, context};
 
-		if (is_on_alternate(context))
-			sample_on_alternate(&call);
-		else
+		if (!signal_stack_is_in_use(context))
 			sample_call(&call);
+		else if (!signal_stack_call(agent_lane_of(&agent_thread, false), sample_call,
+					    &call))
+			agent_lost(RSPROF_SHM_LOST_SAMPLES, weight);
 	}
 	errno = error;
+}
+
+/* The thread may have no thread-local variables, and errno is one. */
+void cpu_on_signal(int number, siginfo_t *info, void *context)
+{
+	bool is_unseen;
+	uint64_t weight = timers_weight(info, &is_unseen);
+
+	if (!weight)
+		signals_chain(number, info, context);
+	else if (is_unseen && !has_variables())
+		refuse(sys_tid());
+	else
+		on_timer(weight, is_unseen, info, context);
 }

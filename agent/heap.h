@@ -27,6 +27,9 @@ void heap_reallocating(uintptr_t block, struct heap_old *ret_old);
 void heap_reallocated(const struct heap_old *old, uintptr_t old_block, uintptr_t block,
 		      uint64_t size, uintptr_t leaf, uintptr_t hook);
 void heap_not_reallocated(const struct heap_old *old, uintptr_t old_block);
+/* Blocks of the program's own. */
+void heap_report_alloc(uintptr_t block, uint64_t size, uintptr_t leaf, uintptr_t hook);
+void heap_report_free(uintptr_t block);
 
 static inline uint32_t heap_generation(void)
 {

@@ -12,8 +12,10 @@
 #include "agent/modules.h"
 #include "agent/real.h"
 
-/* See heap.c's is_counted(). */
+/* See heap_is_counted(). */
 #define HOOKS __attribute__((section("rsprof_hooks")))
+/* What a dormant agent costs is little more than the lines that the code lies in. */
+#define LINE __attribute__((aligned(64)))
 #define HOOK ((uintptr_t)__builtin_frame_address(0))
 #define COUNT(block, size, function)                                                               \
 	do {                                                                                       \
@@ -32,7 +34,7 @@ HOOKS static __attribute__((noinline)) void *count_malloc(size_t size)
 	return block;
 }
 
-HOOKS AGENT_EXPORT void *malloc(size_t size)
+HOOKS LINE AGENT_EXPORT void *malloc(size_t size)
 {
 	if (AGENT_UNLIKELY(heap_is_idle()))
 		return real.malloc(size);
@@ -58,7 +60,7 @@ HOOKS AGENT_EXPORT void *calloc(size_t count, size_t size)
 	return count_calloc(count, size);
 }
 
-AGENT_EXPORT void free(void *block)
+LINE AGENT_EXPORT void free(void *block)
 {
 	if (AGENT_UNLIKELY(!block || boot_has(block)))
 		return;

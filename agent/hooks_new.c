@@ -92,7 +92,7 @@ bool hooks_find_new(void)
 	void *found;
 	int i;
 
-	if (agent_process.granule_bits == 4 || !has_own_operators() ||
+	if (agent_process.granule_bits == AGENT_GRANULE_GLIBC || !has_own_operators() ||
 	    !dladdr((void *)real.malloc, &of_malloc))
 		return false;
 	for (i = 0; i < AGENT_NEW_HOOKS; i++) {

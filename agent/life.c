@@ -136,6 +136,22 @@ void agent_stop(enum rsprof_shm_reason reason)
 	set_state(RSPROF_SHM_OFF);
 }
 
+void agent_end(enum rsprof_shm_reason reason)
+{
+	agent_config.is_off = true;
+	agent_stop(reason);
+	/* In a forked child that has not begun, too. */
+	cpu_end();
+	agent_state.generation = 0;
+	set_phase(AGENT_FAILED);
+}
+
+bool agent_is_borrowed(void)
+{
+	return atomic_load_explicit(&agent_state.phase, memory_order_relaxed) == AGENT_READY &&
+	       sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) != (long)agent_process.pid;
+}
+
 /* ---- beginning */
 
 /* Numbers of sites go on from the parent's, whose blocks the child has inherited. Where there is

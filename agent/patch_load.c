@@ -6,11 +6,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <string.h>
 
 #include "agent/agent.h"
 #include "agent/symbols.h"
+#include "agent/wishes.h"
 
 void *patch_real_dlopen __attribute__((visibility("hidden")));
 void *patch_real_dlsym __attribute__((visibility("hidden")));
@@ -191,6 +193,15 @@ static bool is_ours(void *function)
 	       ours.dli_fbase == other.dli_fbase;
 }
 
+/* Another's hook is not gone past: it calls what is behind it. */
+static bool is_of_libc(void *function)
+{
+	Dl_info libcs, other;
+
+	return dladdr((void *)gnu_get_libc_version, &libcs) && dladdr(function, &other) &&
+	       libcs.dli_fbase == other.dli_fbase;
+}
+
 static unsigned add_hook(struct patch_hook *ret_hook, const char *name, void (*hook)(void),
 			 void **real)
 {
@@ -206,10 +217,26 @@ static unsigned add_hook(struct patch_hook *ret_hook, const char *name, void (*h
 
 unsigned patch_load_hooks(struct patch_hook *ret_hooks)
 {
+	static const struct {
+		const char *name;
+		void (*hook)(void);
+	} wishes[] = {
+		{"prctl", wish_prctl},
+		{"syscall", wish_syscall},
+		{"mlockall", wish_mlockall},
+		{"setrlimit", wish_setrlimit},
+		{"setrlimit64", wish_setrlimit64},
+		{"prlimit", wish_prlimit},
+		{"prlimit64", wish_prlimit64},
+	};
 	unsigned count = 0;
+	void *real;
 
 	count += add_hook(ret_hooks + count, "dlopen", patch_dlopen, &patch_real_dlopen);
 	count += add_hook(ret_hooks + count, "dlsym", patch_dlsym, &patch_real_dlsym);
 	count += add_hook(ret_hooks + count, "dlclose", patch_dlclose, &patch_real_dlclose);
+	for (unsigned i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		if (add_hook(ret_hooks + count, wishes[i].name, wishes[i].hook, &real))
+			count += is_of_libc(real);
 	return count;
 }

@@ -1,5 +1,6 @@
-/* Functions of the dynamic linker that are diverted together with malloc where slots are patched at
- * all: an object that is loaded later is bound past the agent, too. Private to patch*.c. */
+/* Functions that are diverted together with malloc where slots are patched at all. Of the dynamic
+ * linker: an object that is loaded later is bound past the agent, too. And those of wishes.h.
+ * Private to patch*.c. */
 #ifndef RSPROF_AGENT_PATCH_LOAD_H
 #define RSPROF_AGENT_PATCH_LOAD_H
 
@@ -11,7 +12,7 @@ struct patch_hook {
 	void *hook;
 };
 
-enum { PATCH_LOAD_HOOKS = 3 };
+enum { PATCH_LOAD_HOOKS = 10 };
 
 /* Writes the hooks whose real functions are found; returns their number. */
 unsigned patch_load_hooks(struct patch_hook *ret_hooks);

@@ -245,7 +245,7 @@ static void find_allocator(void)
 	allocator = of_malloc.dli_fname ? of_malloc.dli_fname : "";
 	if (dladdr((void *)gnu_get_libc_version, &of_libc) &&
 	    of_libc.dli_fbase == of_malloc.dli_fbase)
-		agent_process.granule_bits = 4;
+		agent_process.granule_bits = AGENT_GRANULE_GLIBC;
 }
 
 #define FIND(name, missing)                                                                        \

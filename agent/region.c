@@ -12,7 +12,7 @@
 #include "agent/region.h"
 
 enum {
-	PAGE = 4096,
+	PAGE_BYTES = 4096,
 	FD_WANTED = 900,
 	FD_LATE = 56, /* so that the program's descriptors keep their numbers */
 	FD_LEAST = 32,
@@ -28,7 +28,11 @@ struct plan {
 	uint64_t stacks;
 };
 static const struct plan plans[] = {
-	{.lanes = 256, .sites = 1 << 18, .ring_events = 4096, .modules = 1024, .stacks = 128 << 20},
+	{.lanes = 256,
+	 .sites = AGENT_SITES_MAX,
+	 .ring_events = 4096,
+	 .modules = 1024,
+	 .stacks = 128 << 20},
 	{.lanes = 64, .sites = 1 << 15, .ring_events = 4096, .modules = 256, .stacks = 32 << 20},
 };
 enum { PLANS = sizeof(plans) / sizeof(plans[0]), TRACE_EVENTS = 131072 };
@@ -39,14 +43,14 @@ static uint64_t lay(struct rsprof_shm_section *section, uint64_t at, uint64_t st
 	section->offset = at;
 	section->stride = stride;
 	section->count = count;
-	return (at + stride * count + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	return (at + stride * count + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
 }
 
 static uint64_t lay_out(const struct plan *plan, struct rsprof_shm_section *sections)
 {
-	uint64_t at = PAGE;
+	uint64_t at = PAGE_BYTES;
 
-	_Static_assert(sizeof(struct rsprof_shm_header) <= PAGE, "the header has a page");
+	_Static_assert(sizeof(struct rsprof_shm_header) <= PAGE_BYTES, "the header has a page");
 	at = lay(&sections[RSPROF_SHM_CONTROL], at, sizeof(struct rsprof_shm_control), 1);
 	at = lay(&sections[RSPROF_SHM_LANES], at, sizeof(struct rsprof_shm_lane), plan->lanes);
 	at = lay(&sections[RSPROF_SHM_MODULES], at, sizeof(struct rsprof_shm_module),
@@ -227,7 +231,7 @@ static void use(char *memory, uint64_t bytes, int fd, const struct stat *status)
 /* ---- making it */
 
 /* A program that may have only so much address space is not to find it taken by us. */
-static bool may_map(uint64_t bytes)
+static bool has_room(uint64_t bytes)
 {
 	struct rlimit limit;
 
@@ -261,7 +265,7 @@ static const char *make(int fd, const struct plan *plan)
 	bool is_in_place = agent_process.region && agent_process.region_bytes == bytes;
 	long memory;
 
-	if (!is_in_place && !may_map(bytes))
+	if (!is_in_place && !has_room(bytes))
 		return "too little address space is allowed";
 	if (!may_grow(file_bytes))
 		return "files are not allowed to be that large";
@@ -339,7 +343,7 @@ bool region_map_part(enum rsprof_shm_section_id section, uint32_t lane, void **a
 	bool is_in_place = *at && *bytes >= need;
 	long memory;
 
-	if (!is_ours(agent_process.region_fd) || (!is_in_place && !may_map(need)))
+	if (!is_ours(agent_process.region_fd) || (!is_in_place && !has_room(need)))
 		return false;
 	memory = sys_call(SYS_mmap, is_in_place ? (long)*at : 0, (long)need, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_NORESERVE | (is_in_place ? MAP_FIXED : 0),

@@ -11,8 +11,8 @@
  * finds SIG_DFL where it would have found SIG_IGN.
  *
  * A thread that blocks SIGPROF is sampled when it unblocks it, with the weight of all the time in
- * between. sigwait and its kin do not return our signals, which are counted as lost; signalfd
- * would. */
+ * between. sigwait and its kin do not return our signals, which are counted as lost. Where the
+ * program reads SIGPROF from a signalfd there are no timers (signalfd.c). */
 #ifndef RSPROF_AGENT_SIGNALS_H
 #define RSPROF_AGENT_SIGNALS_H
 

@@ -131,8 +131,8 @@ static uint32_t take_number(struct rsprof_shm_header *header)
 	uint32_t max = header->site_count,
 		 site = __atomic_load_n(&header->next_site, __ATOMIC_RELAXED);
 
-	if (max > 1u << SITE_BITS)
-		max = 1u << SITE_BITS;
+	if (max > AGENT_SITES_MAX)
+		max = AGENT_SITES_MAX;
 	do {
 		if (site >= max || site < RSPROF_SHM_SITE_FIRST)
 			return 0;
@@ -255,6 +255,17 @@ static uint32_t find_or_make(struct search *search)
 		}
 	}
 	return RSPROF_SHM_SITE_FULL;
+}
+
+void site_expect(const struct site_stack *stack)
+{
+	uint64_t hash = finish(stack);
+
+	for (unsigned level = 0; level < LEVELS - 1; level++) {
+		size_t lines = ((size_t)1 << level_bits[level]) / LINE_SLOTS;
+
+		__builtin_prefetch(sites.slots[level] + (hash & (lines - 1)) * LINE_SLOTS);
+	}
 }
 
 uint32_t site_intern(const struct site_stack *stack)

@@ -1,6 +1,7 @@
 /* System calls without errno, and the little that is needed of the C library. x86-64. */
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -21,17 +22,20 @@ long sys_call(long number, long a, long b, long c, long d, long e, long f)
 	return result;
 }
 
-/* Where the large mappings begin, for sys_is_mapped(). */
-enum { LARGE = 1 << 20, LARGE_MAX = 256 };
+/* Where the large mappings are. */
+enum { LARGE = 1 << 20, LARGE_MAX = 256, PAGE = 4096 };
 static _Atomic uintptr_t large[LARGE_MAX];
+static uint64_t large_bytes[LARGE_MAX];
 static _Atomic uint32_t large_count;
 
-static void note_large(uintptr_t start)
+static void note_large(uintptr_t start, uint64_t bytes)
 {
 	uint32_t i = atomic_fetch_add_explicit(&large_count, 1, memory_order_relaxed);
 
-	if (i < LARGE_MAX)
-		atomic_store_explicit(&large[i], start, memory_order_release);
+	if (i >= LARGE_MAX)
+		return;
+	large_bytes[i] = (bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	atomic_store_explicit(&large[i], start, memory_order_release);
 }
 
 bool sys_is_mapped(uintptr_t start, uintptr_t end)
@@ -47,16 +51,58 @@ bool sys_is_mapped(uintptr_t start, uintptr_t end)
 	return false;
 }
 
+uint64_t sys_large_bytes(void)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < LARGE_MAX; i++) {
+		if (atomic_load_explicit(&large[i], memory_order_acquire))
+			sum += large_bytes[i];
+	}
+	return sum;
+}
+
+void sys_release_large(void)
+{
+	for (uint32_t i = 0; i < LARGE_MAX; i++) {
+		uintptr_t start = atomic_load_explicit(&large[i], memory_order_acquire);
+
+		if (!start)
+			continue;
+		atomic_store_explicit(&large[i], 0, memory_order_relaxed);
+		sys_call(SYS_munmap, (long)start, (long)large_bytes[i], 0, 0, 0, 0);
+	}
+}
+
+/* Where the program may have only so much memory, a part of it has to do. */
+static bool may_map(size_t bytes)
+{
+	static const int resources[] = {RLIMIT_AS, RLIMIT_DATA};
+	uint64_t sum = sys_large_bytes() + bytes;
+	struct rlimit limit;
+
+	for (unsigned i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+		if (!sys_call(SYS_prlimit64, 0, resources[i], 0, (long)&limit, 0, 0) &&
+		    limit.rlim_cur != RLIM_INFINITY && sum > limit.rlim_cur / AGENT_PART)
+			return false;
+	}
+	return true;
+}
+
 void *sys_map(size_t bytes)
 {
-	long address = sys_call(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long address;
+
+	if (bytes >= LARGE && !may_map(bytes))
+		return NULL;
+	address = sys_call(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (address < 0 && address > -4096)
 		return NULL;
 	sys_call(SYS_madvise, address, (long)bytes, MADV_DONTDUMP, 0, 0, 0);
 	if (bytes >= LARGE)
-		note_large((uintptr_t)address);
+		note_large((uintptr_t)address, bytes);
 	return (void *)address;
 }
 

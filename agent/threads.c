@@ -192,8 +192,13 @@ static int begin_c11(void *argument)
 
 /* ---- hooks */
 
+/* In a forked child this may be the first that is asked of the agent; its timers are there already.
+ */
 static bool is_wanted(void)
 {
+	if (AGENT_UNLIKELY(atomic_load_explicit(&agent_state.phase, memory_order_relaxed) ==
+			   AGENT_FRESH))
+		agent_begin();
 	return !agent_config.is_off && agent_state.phase != AGENT_FAILED;
 }
 

@@ -37,7 +37,8 @@ __attribute__((noinline)) uint32_t unwind_new_site(struct agent_thread *thread,
 
 	if (!unwind_rules.slots)
 		return RSPROF_SHM_SITE_FULL;
-	if (lane->memos && !lane->is_shared && unwind_stack_has(thread, frame->sp))
+	if (UNWIND_HAS_MEMOS && lane->memos && !lane->is_shared &&
+	    unwind_stack_has(thread, frame->sp))
 		site = unwind_memo_walk(lane->memos, thread, leaf, frame);
 	return site ? site : plain_site(thread, leaf, frame);
 }
@@ -47,8 +48,8 @@ uint32_t unwind_site(struct agent_thread *thread, struct agent_lane *lane, uintp
 {
 	uint32_t site = 0;
 
-	if (AGENT_LIKELY(lane->memos && !lane->is_shared))
-		site = unwind_memo_find(lane->memos, thread, leaf, frame);
+	if (AGENT_LIKELY(UNWIND_HAS_MEMOS && lane->memos && !lane->is_shared))
+		site = unwind_memo_find(lane->memos, thread, leaf, frame->pc, frame->sp, frame->bp);
 	return AGENT_LIKELY(site) ? site : unwind_new_site(thread, lane, leaf, frame);
 }
 

@@ -243,10 +243,15 @@ uint32_t unwind_new_site(struct agent_thread *thread, struct agent_lane *lane, u
 
 /* ---- unwind_memo.c */
 
+/* A library without memos is what the benchmark compares them with. */
+#ifndef UNWIND_HAS_MEMOS
+#define UNWIND_HAS_MEMOS 1
+#endif
+
 struct unwind_memos;
 /* The number of a stack that was met just so before and still stands; 0: none. */
 uint32_t unwind_memo_find(struct unwind_memos *memos, const struct agent_thread *thread,
-			  uintptr_t leaf, const struct agent_frame *frame);
+			  uintptr_t leaf, uintptr_t pc, uintptr_t sp, uintptr_t bp);
 /* As unwind_site(), by walking as far as need be; sp is on the thread's own stack. 0: memos do not
  * pay for now.
  */

@@ -11,9 +11,12 @@
  * A handler may leave by longjmp from within: is_busy then stays, and all is forgotten. */
 #include "agent/unwind_chain.h"
 
+#include <emmintrin.h>
+
 enum {
-	SETS = 64, /* a power of two */
-	WAYS = 2,
+	SET_BITS = 5,
+	SETS = 1 << SET_BITS,
+	WAYS = 8,
 	BLOCKS_MAX = 20, /* of a memo */
 
 	/* After so many walks it is seen whether memos pay; where they do not, there are none for
@@ -43,6 +46,9 @@ struct unwind_memos {
 	uint32_t hits, trial;
 	uint64_t saved, walked; /* frames */
 	uint8_t last_way[SETS];
+	uint8_t used[SETS]; /* ways that a stack was found in since they were all marked, a bit each
+			     */
+	uint16_t tags[SETS][WAYS] __attribute__((aligned(16))); /* of a start; 0: no memo */
 	struct memo memos[SETS * WAYS];
 	struct chain chain;
 };
@@ -52,11 +58,19 @@ size_t unwind_memo_bytes(void)
 	return sizeof(struct unwind_memos);
 }
 
-static inline unsigned set_of(const struct agent_frame *frame)
+static inline uint64_t hash_of(uintptr_t pc, uintptr_t sp)
 {
-	uint64_t hash = (frame->pc ^ frame->sp << 20) * UINT64_C(0x9e3779b97f4a7c15);
+	return (pc ^ sp << 20) * UINT64_C(0x9e3779b97f4a7c15);
+}
 
-	return (unsigned)(hash >> 58) & (SETS - 1);
+static inline unsigned set_of(uint64_t hash)
+{
+	return (unsigned)(hash >> (64 - SET_BITS));
+}
+
+static inline uint16_t tag_of(uint64_t hash)
+{
+	return (uint16_t)(hash >> (48 - SET_BITS)) | 1;
 }
 
 static inline bool do_words_stand(const struct memo *memo)
@@ -69,76 +83,120 @@ static inline bool do_words_stand(const struct memo *memo)
 	return !differ;
 }
 
-/* All words are at sp or above, and sp is on the stack still. */
-static inline __attribute__((always_inline)) bool is_it(const struct memo *memo,
-							const struct agent_thread *thread,
-							uintptr_t leaf,
-							const struct agent_frame *frame)
+/* The same, of one that more often does not: the innermost words are the first to differ. */
+static inline bool do_words_stand_yet(const struct memo *memo)
 {
-	return memo->pc == frame->pc && memo->sp == frame->sp && memo->leaf == leaf &&
-	       memo->high == thread->stack_high && memo->sp >= thread->stack_low &&
-	       (!memo->needs_bp || memo->bp == frame->bp) && do_words_stand(memo);
+	const struct chain_words *words = memo->words + memo->block_count;
+
+	while (words > memo->words) {
+		if (chain_words_differ(--words, (const char *)memo->high))
+			return false;
+	}
+	return true;
 }
 
-static __attribute__((noinline)) uint32_t
-find_in_way(struct unwind_memos *memos, const struct agent_thread *thread, uintptr_t leaf,
-	    const struct agent_frame *frame, unsigned set, unsigned way)
+/* All words are at sp or above, and sp is on the stack still. */
+static inline __attribute__((always_inline)) bool may_be(const struct memo *memo,
+							 const struct agent_thread *thread,
+							 uintptr_t leaf, uintptr_t pc, uintptr_t sp,
+							 uintptr_t bp)
 {
-	const struct memo *memo = &memos->memos[set * WAYS + way];
+	return memo->pc == pc && memo->sp == sp && memo->leaf == leaf &&
+	       memo->high == thread->stack_high && sp >= thread->stack_low &&
+	       (!memo->needs_bp || memo->bp == bp);
+}
 
-	if (!is_it(memo, thread, leaf, frame))
-		return 0;
-	memos->last_way[set] = (uint8_t)way;
-	memos->hits++;
-	return memo->site;
+static __attribute__((noinline)) uint32_t find_in_set(struct unwind_memos *memos,
+						      const struct agent_thread *thread,
+						      uintptr_t leaf, uintptr_t pc, uintptr_t sp,
+						      uintptr_t bp)
+{
+	uint64_t hash = hash_of(pc, sp);
+	unsigned set = set_of(hash);
+	__m128i tags = _mm_load_si128((const __m128i *)memos->tags[set]);
+	__m128i wanted = _mm_set1_epi16((short)tag_of(hash));
+	/* Two bits for each way. */
+	unsigned ways = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi16(tags, wanted));
+
+	for (ways &= 0x5555; ways; ways &= ways - 1) {
+		unsigned way = (unsigned)__builtin_ctz(ways) / 2;
+		const struct memo *memo = &memos->memos[set * WAYS + way];
+
+		if (way == memos->last_way[set] || !may_be(memo, thread, leaf, pc, sp, bp) ||
+		    !do_words_stand_yet(memo))
+			continue;
+		memos->last_way[set] = (uint8_t)way;
+		memos->used[set] |= (uint8_t)(1 << way);
+		memos->hits++;
+		return memo->site;
+	}
+	return 0;
 }
 
 uint32_t unwind_memo_find(struct unwind_memos *memos, const struct agent_thread *thread,
-			  uintptr_t leaf, const struct agent_frame *frame)
+			  uintptr_t leaf, uintptr_t pc, uintptr_t sp, uintptr_t bp)
 {
-	unsigned set = set_of(frame), way = memos->last_way[set];
+	unsigned set = set_of(hash_of(pc, sp)), way = memos->last_way[set];
 	const struct memo *memo = &memos->memos[set * WAYS + way];
 
 	if (AGENT_UNLIKELY(memos->bypass || memos->is_busy || !thread->stack_high ||
 			   memos->generation != atomic_load_explicit(&unwind_rules.generation,
 								     memory_order_relaxed)))
 		return 0;
-	if (AGENT_UNLIKELY(!is_it(memo, thread, leaf, frame)))
-		return find_in_way(memos, thread, leaf, frame, set, way ^ 1);
+	if (AGENT_UNLIKELY(!may_be(memo, thread, leaf, pc, sp, bp) || !do_words_stand(memo)))
+		return find_in_set(memos, thread, leaf, pc, sp, bp);
 	memos->hits++;
 	return memo->site;
 }
 
-/* The chain, whole, as a memo. The last block is filled up with its last word. */
-static void keep(struct unwind_memos *memos, uintptr_t leaf, const struct agent_frame *frame,
-		 uint32_t site)
+/* The way for a new one: an empty one, or one that no stack was found in for long. */
+static unsigned way_for_new(struct unwind_memos *memos, unsigned set)
+{
+	unsigned kept = memos->used[set] | 1u << memos->last_way[set];
+
+	if (kept == (1 << WAYS) - 1) {
+		memos->used[set] = 0;
+		kept = 1u << memos->last_way[set];
+	}
+	return (unsigned)__builtin_ctz(~kept);
+}
+
+/* The chain, whole, as a memo that has no site yet and stands for nothing. The last block is filled
+ * up with its last word. NULL: it is too long. */
+static struct memo *keep(struct unwind_memos *memos, uintptr_t leaf,
+			 const struct agent_frame *frame)
 {
 	const struct chain *chain = &memos->chain;
-	unsigned set = set_of(frame), way = memos->last_way[set] ^ 1;
-	struct memo *memo = &memos->memos[set * WAYS + way];
+	uint64_t hash = hash_of(frame->pc, frame->sp);
+	unsigned set = set_of(hash), way;
 	uint32_t count = chain->word_count, blocks = (count + CHAIN_BLOCK - 1) / CHAIN_BLOCK;
 	struct chain_words *last;
+	struct memo *memo;
 
 	if (blocks > BLOCKS_MAX)
-		return;
+		return NULL;
+	way = way_for_new(memos, set);
 	memos->last_way[set] = (uint8_t)way;
+	memos->used[set] |= (uint8_t)(1 << way);
+	memos->tags[set][way] = tag_of(hash);
+	memo = &memos->memos[set * WAYS + way];
+	memo->high = 0;
 	memo->pc = frame->pc;
 	memo->sp = frame->sp;
 	memo->bp = frame->bp;
 	memo->leaf = leaf;
-	memo->high = chain->high;
-	memo->site = site;
 	memo->needs_bp = chain->frames[chain->count - 1].needs_bp;
 	memo->block_count = (uint16_t)blocks;
 	for (uint32_t i = 0; i < blocks; i++)
 		memo->words[i] = chain->words[i];
 	if (!(count % CHAIN_BLOCK))
-		return;
+		return memo;
 	last = &memo->words[blocks - 1];
 	for (uint32_t i = count % CHAIN_BLOCK; i < CHAIN_BLOCK; i++) {
 		last->offsets[i] = last->offsets[i - 1];
 		last->values[i] = last->values[i - 1];
 	}
+	return memo;
 }
 
 /* ---- numbers */
@@ -154,8 +212,8 @@ static uint64_t power(uint32_t exponent)
 	return result;
 }
 
-static uint32_t number_of(struct unwind_memos *memos, const struct chain_found *found,
-			  struct unwind_walk *walk, uintptr_t leaf)
+static struct site_stack stack_of(const struct unwind_memos *memos, const struct chain_found *found,
+				  struct unwind_walk *walk, uintptr_t leaf)
 {
 	const struct chain_frame *frames = memos->chain.frames;
 	uint32_t joined = found->joined, kept = joined;
@@ -180,7 +238,7 @@ static uint32_t number_of(struct unwind_memos *memos, const struct chain_found *
 	stack.outer_count = kept;
 	stack.status = walk->status;
 	stack.hash = found->hash + found->power * hash;
-	return site_intern(&stack);
+	return stack;
 }
 
 static void judge(struct unwind_memos *memos, const struct chain_found *found)
@@ -207,8 +265,10 @@ static void forget(struct unwind_memos *memos)
 {
 	memos->chain.count = 0;
 	for (unsigned i = 0; i < SETS * WAYS; i++) {
-		if (memos->memos[i].high)
-			memos->memos[i].high = 0;
+		if (!memos->tags[i / WAYS][i % WAYS])
+			continue;
+		memos->tags[i / WAYS][i % WAYS] = 0;
+		memos->memos[i].high = 0;
 	}
 	memos->generation = atomic_load_explicit(&unwind_rules.generation, memory_order_relaxed);
 }
@@ -223,8 +283,10 @@ static bool may_be_kept(const struct unwind_walk *walk)
 uint32_t unwind_memo_walk(struct unwind_memos *memos, struct agent_thread *thread, uintptr_t leaf,
 			  const struct agent_frame *frame)
 {
+	struct memo *memo = NULL;
 	struct chain_found found;
 	struct unwind_walk walk;
+	struct site_stack stack;
 	uint32_t site;
 
 	if (memos->bypass) {
@@ -240,11 +302,18 @@ uint32_t unwind_memo_walk(struct unwind_memos *memos, struct agent_thread *threa
 	atomic_signal_fence(memory_order_seq_cst);
 	unwind_walk_start(&walk, thread, frame);
 	chain_walk(&memos->chain, &walk, &found);
-	site = number_of(memos, &found, &walk, leaf);
+	stack = stack_of(memos, &found, &walk, leaf);
+	site_expect(&stack);
 	judge(memos, &found);
+	/* What the stack is made of stays where it is. */
 	if (may_be_kept(&walk) && walk.generation == memos->generation &&
-	    chain_extend(&memos->chain, &found, &walk) && site != RSPROF_SHM_SITE_FULL)
-		keep(memos, leaf, frame, site);
+	    chain_extend(&memos->chain, &found, &walk))
+		memo = keep(memos, leaf, frame);
+	site = site_intern(&stack);
+	if (memo && site != RSPROF_SHM_SITE_FULL) {
+		memo->site = site;
+		memo->high = memos->chain.high;
+	}
 	atomic_signal_fence(memory_order_seq_cst);
 	memos->is_busy = 0;
 	return site;

@@ -130,14 +130,6 @@ static uint8_t step_by_rule(struct unwind_walk *walk, uint64_t rule)
 
 static uint8_t step_signal(struct unwind_walk *walk)
 {
-	static const struct {
-		uint8_t number, offset;
-	} saved[] = {
-		{EH_REGISTER_RAX, EH_SIGNAL_RAX}, {EH_REGISTER_RDX, EH_SIGNAL_RDX},
-		{EH_REGISTER_RCX, EH_SIGNAL_RCX}, {EH_REGISTER_RBX, EH_SIGNAL_RBX},
-		{EH_REGISTER_RSI, EH_SIGNAL_RSI}, {EH_REGISTER_RDI, EH_SIGNAL_RDI},
-		{EH_REGISTER_RBP, EH_SIGNAL_RBP}, {EH_REGISTER_RSP, EH_SIGNAL_RSP},
-	};
 	uintptr_t sp = walk->sp;
 	uint64_t pc, word;
 
@@ -150,13 +142,11 @@ static uint8_t step_signal(struct unwind_walk *walk)
 	if (walk->signal_count == UNWIND_SIGNALS_MAX)
 		return RSPROF_SHM_BROKEN;
 	walk->signal_sp[walk->signal_count++] = sp;
-	for (unsigned i = EH_REGISTER_R8; i <= EH_REGISTER_R15; i++) {
-		if (!read_word(walk, sp + EH_SIGNAL_R8 + 8 * (i - EH_REGISTER_R8),
-			       &walk->registers[i]))
-			return RSPROF_SHM_READ_ERROR;
-	}
-	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++) {
-		if (!read_word(walk, sp + saved[i].offset, &walk->registers[saved[i].number]))
+	/* r8 to r15 lie lowest: what is copied from there on holds all. */
+	for (unsigned i = 0; i < EH_REGISTERS; i++) {
+		unsigned number = i ^ EH_REGISTER_R8;
+
+		if (!read_word(walk, sp + ehframe_signal_offset(number), &walk->registers[number]))
 			return RSPROF_SHM_READ_ERROR;
 	}
 	if (!read_word(walk, sp + EH_SIGNAL_RIP, &pc))

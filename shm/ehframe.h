@@ -143,6 +143,21 @@ static inline int32_t ehframe_high(int32_t cfa_off)
 	return (int16_t)(uint16_t)((uint32_t)cfa_off >> 16);
 }
 
+/* Where a signal frame has a general register, from the rsp of its restorer. */
+static inline unsigned ehframe_signal_offset(unsigned number)
+{
+	static const uint8_t offsets[EH_REGISTER_R8] = {
+		[EH_REGISTER_RAX] = EH_SIGNAL_RAX, [EH_REGISTER_RDX] = EH_SIGNAL_RDX,
+		[EH_REGISTER_RCX] = EH_SIGNAL_RCX, [EH_REGISTER_RBX] = EH_SIGNAL_RBX,
+		[EH_REGISTER_RSI] = EH_SIGNAL_RSI, [EH_REGISTER_RDI] = EH_SIGNAL_RDI,
+		[EH_REGISTER_RBP] = EH_SIGNAL_RBP, [EH_REGISTER_RSP] = EH_SIGNAL_RSP,
+	};
+
+	if (number >= EH_REGISTER_R8)
+		return EH_SIGNAL_R8 + 8 * (number - EH_REGISTER_R8);
+	return offsets[number];
+}
+
 /* The bytes of a section and where its first one is loaded. Addresses that come out are in the same
  * terms: ELF addresses for a file, addresses in memory for a loaded section. The bytes may go on
  * behind the section's end; a .eh_frame ends at its terminator. */

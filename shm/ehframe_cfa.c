@@ -345,22 +345,23 @@ static void start(struct machine *machine, const struct ehframe_section *section
 	machine->saved_count = 0;
 }
 
-/* The rule from machine->location on, up to *ret_end; false behind the last one. */
-static bool next_rule(struct machine *machine, const struct ehframe_fde *fde,
-		      struct ehframe_rule *ret_rule, uint64_t *ret_end)
+/* On to what holds from machine->location on, up to machine->next; false behind the last one.
+ * *ret_is_good: that is known, else the entry is damaged. */
+static bool next_row(struct machine *machine, const struct ehframe_fde *fde, bool *ret_is_good)
 {
 	if (machine->next >= fde->end)
 		return false;
-	if (!run(machine)) {
-		machine->next = *ret_end = fde->end;
-		*ret_rule = (struct ehframe_rule){.cfa_type = EH_CFA_UNSUPPORTED};
-		return true;
-	}
-	*ret_rule = ehframe_rule_of(&machine->state, machine->cie->is_signal);
-	if (machine->next == machine->location || machine->next > fde->end)
+	*ret_is_good = run(machine);
+	if (!*ret_is_good || machine->next == machine->location || machine->next > fde->end)
 		machine->next = fde->end;
-	*ret_end = machine->next;
 	return true;
+}
+
+static struct ehframe_rule rule_of(const struct machine *machine, bool is_good)
+{
+	if (!is_good)
+		return (struct ehframe_rule){.cfa_type = EH_CFA_UNSUPPORTED};
+	return ehframe_rule_of(&machine->state, machine->cie->is_signal);
 }
 
 static bool is_same(const struct ehframe_rule *a, const struct ehframe_rule *b)
@@ -373,10 +374,11 @@ void ehframe_rows(const struct ehframe_section *section, const struct ehframe_ci
 {
 	struct machine machine;
 	struct ehframe_rule rule, last = {0};
-	uint64_t end;
+	bool is_good;
 
 	start(&machine, section, cie, fde);
-	while (next_rule(&machine, fde, &rule, &end)) {
+	while (next_row(&machine, fde, &is_good)) {
+		rule = rule_of(&machine, is_good);
 		/* `last` is no rule of an FDE at first: EH_CFA_NONE. */
 		if (!is_same(&rule, &last))
 			row(context, machine.location, &rule);
@@ -389,13 +391,12 @@ struct ehframe_rule ehframe_rule_at(const struct ehframe_section *section,
 				    uint64_t pc)
 {
 	struct machine machine;
-	struct ehframe_rule rule;
-	uint64_t end;
+	bool is_good;
 
 	start(&machine, section, cie, fde);
-	while (pc >= fde->start && next_rule(&machine, fde, &rule, &end)) {
-		if (pc < end)
-			return rule;
+	while (pc >= fde->start && next_row(&machine, fde, &is_good)) {
+		if (pc < machine.next)
+			return rule_of(&machine, is_good);
 	}
 	return (struct ehframe_rule){0};
 }

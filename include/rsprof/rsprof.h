@@ -53,12 +53,11 @@ RSPROF_REFERENCE void rsprof_cpu(unsigned frequency) RSPROF_NOTHROW;
 /* For allocators of the program's own: a block has been handed out, or is about to be taken back.
  * They count like malloc and free, with the stack of who calls them.
  *
- * A block is known by its address, rounded down to 16 bytes (8 where malloc is not glibc's),
- * whoever handed it out. A block that is reported where one is live replaces that one, which counts
- * as freed: so blocks of an arena that is emptied at once need no report each before they are
- * handed out anew. Memory from mmap, or the program's own data, is always fine. Blocks within a
- * chunk of malloc's are counted beside that chunk, its bytes included; one at its very beginning
- * replaces it. NULL is ignored, as is the free of a block that is not known. */
+ * A block is known by its address, rounded down to 8 bytes. A block that is reported where a
+ * reported one is live replaces that one, which counts as freed: so blocks of an arena that is
+ * emptied at once need no report each before they are handed out anew. Blocks may be anywhere; those
+ * within a chunk of malloc's are counted beside that chunk, its bytes included, and are not freed
+ * with it. NULL is ignored, as is the free of a block that is not known. */
 RSPROF_REFERENCE void rsprof_report_alloc(const void *block, size_t bytes) RSPROF_NOTHROW;
 RSPROF_REFERENCE void rsprof_report_free(const void *block) RSPROF_NOTHROW;
 

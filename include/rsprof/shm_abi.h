@@ -71,8 +71,8 @@ enum rsprof_shm_reason {
 	RSPROF_SHM_OWN_ALLOCATOR = 1,
 	RSPROF_SHM_NO_MEMORY = 2,
 	RSPROF_SHM_STOPPED = 3, /* by rsprof_stop() */
-	/* The program confines itself (seccomp), and would be killed for the agent's system calls.
-	 */
+	/* The program confines itself (seccomp), and would be killed for the agent's system calls; or
+	 * it allows itself less memory than the agent leaves. */
 	RSPROF_SHM_CONFINED = 4,
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reader/source/event_text.h"
+#include "reader/source/mapping_event.h"
 #include "reader/util/mem.h"
 
 /* A scan costs a millisecond on a large target; code that we were not told of is rare. */
@@ -102,21 +103,8 @@ static void map(struct modules *modules, const struct target_mapping *mapping)
 static void save_mapping(const struct modules *modules, const struct target_mapping *mapping,
 			 uint64_t now_ns)
 {
-	struct event event = {
-		.time_ns = now_ns,
-		.type = EVENT_MMAP,
-		.pid = (uint32_t)modules->target->pid,
-		.tid = (uint32_t)modules->target->pid,
-	};
+	struct event event = mapping_event(modules->target, mapping, now_ns);
 
-	event.mmap.start = mapping->start;
-	event.mmap.length = mapping->end - mapping->start;
-	event.mmap.file_offset = mapping->file_offset;
-	event.mmap.inode = mapping->inode;
-	event.mmap.device_major = mapping->device_major;
-	event.mmap.device_minor = mapping->device_minor;
-	event.mmap.is_executable = mapping->is_executable;
-	event.mmap.path = mapping->path;
 	event_text_write(modules->save_events, &event);
 }
 

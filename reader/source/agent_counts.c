@@ -342,75 +342,39 @@ int agent_counts_read(struct agent_counts *counts, const struct agent_region *re
 
 /* ---- telling */
 
-static uint64_t at_most(uint64_t value, uint64_t most)
-{
-	return value < most ? value : most;
-}
-
-/* From told on to wanted, but not beyond most, and never back. */
-static uint64_t go_on(uint64_t told, uint64_t wanted, uint64_t most)
-{
-	wanted = at_most(wanted, most);
-	return wanted > told ? wanted : told;
-}
-
 /* What is to be told of the site by now, all in all. */
 static struct heap_counts total(const struct agent_counts *counts, const struct agent_site *site,
 				uint32_t number)
 {
 	const struct heap_counts *seen = &site->seen;
-	struct heap_counts next = site->told;
+	struct heap_counts next = site->told.counts;
 	bool is_untracked = number == RSPROF_SHM_SITE_UNTRACKED;
 
 	next.allocs = seen->allocs;
 	next.alloc_bytes = seen->alloc_bytes;
-	next.untracked = go_on(next.untracked, is_untracked ? seen->allocs : site->lost_calls,
-			       next.allocs - next.frees);
-	next.untracked_bytes =
-		go_on(next.untracked_bytes, is_untracked ? seen->alloc_bytes : site->lost_bytes,
-		      next.alloc_bytes - next.free_bytes);
-	next.frees = go_on(next.frees, seen->frees, next.allocs - next.untracked);
-	next.free_bytes =
-		go_on(next.free_bytes, seen->free_bytes, next.alloc_bytes - next.untracked_bytes);
-	next.temporary = go_on(next.temporary, seen->temporary, next.frees);
-	next.reallocs = go_on(next.reallocs, seen->reallocs, next.allocs);
-	next.growth_bytes = go_on(next.growth_bytes, seen->growth_bytes, next.alloc_bytes);
+	next.untracked =
+		heap_told_go_on(next.untracked, is_untracked ? seen->allocs : site->told.lost_calls,
+				next.allocs - next.frees);
+	next.untracked_bytes = heap_told_go_on(
+		next.untracked_bytes, is_untracked ? seen->alloc_bytes : site->told.lost_bytes,
+		next.alloc_bytes - next.free_bytes);
+	next.frees = heap_told_go_on(next.frees, seen->frees, next.allocs - next.untracked);
+	next.free_bytes = heap_told_go_on(next.free_bytes, seen->free_bytes,
+					  next.alloc_bytes - next.untracked_bytes);
+	next.temporary = heap_told_go_on(next.temporary, seen->temporary, next.frees);
+	next.reallocs = heap_told_go_on(next.reallocs, seen->reallocs, next.allocs);
+	next.growth_bytes =
+		heap_told_go_on(next.growth_bytes, seen->growth_bytes, next.alloc_bytes);
 	if (counts->is_estimate)
 		next.estimated = next.allocs;
 	return next;
 }
 
-static void tell_site(const struct agent_counts *counts, uint32_t number,
-		      const struct heap_counts *next, uint64_t time_ns, source_sink sink,
-		      void *context)
+static void tell_site(struct agent_counts *counts, uint32_t number, const struct heap_counts *next,
+		      uint64_t time_ns, source_sink sink, void *context)
 {
-	struct agent_site *site = &counts->sites.items[number];
-	const struct heap_counts *told = &site->told;
-	struct event event = {
-		.time_ns = time_ns,
-		.type = EVENT_HEAP_COUNTS,
-		.pid = counts->pid,
-		.tid = counts->pid,
-	};
-	struct heap_counts *more = &event.heap_counts.counts;
-
-	if (memcmp(next, told, sizeof(*next)) == 0)
-		return;
-	event.heap_counts.site = counts->first_key + number;
-	*more = (struct heap_counts){
-		.allocs = next->allocs - told->allocs,
-		.alloc_bytes = next->alloc_bytes - told->alloc_bytes,
-		.frees = next->frees - told->frees,
-		.free_bytes = next->free_bytes - told->free_bytes,
-		.untracked = next->untracked - told->untracked,
-		.untracked_bytes = next->untracked_bytes - told->untracked_bytes,
-		.temporary = next->temporary - told->temporary,
-		.reallocs = next->reallocs - told->reallocs,
-		.growth_bytes = next->growth_bytes - told->growth_bytes,
-		.estimated = next->estimated - told->estimated,
-	};
-	sink(context, &event);
-	site->told = *next;
+	heap_told_tell(&counts->sites.items[number].told, next, counts->first_key + number,
+		       counts->pid, time_ns, sink, context);
 }
 
 /* A stack that freed more than it allocated is no stack's. */
@@ -457,13 +421,8 @@ void agent_counts_write_off(struct agent_counts *counts, uint32_t end, uint64_t 
 	for (uint32_t number = 0; number < counts->sites.count && number < end; number++) {
 		struct agent_site *site = &counts->sites.items[number];
 		struct heap_counts next = total(counts, site, number);
-		uint64_t calls = next.allocs - next.frees - next.untracked;
-		uint64_t bytes = next.alloc_bytes - next.free_bytes - next.untracked_bytes;
 
-		next.untracked += calls;
-		next.untracked_bytes += bytes;
-		site->lost_calls += calls;
-		site->lost_bytes += bytes;
+		heap_told_write_off(&site->told, &next);
 		tell_site(counts, number, &next, time_ns, sink, context);
 	}
 }

@@ -8,15 +8,14 @@
 #define RSPROF_SOURCE_AGENT_COUNTS_H
 
 #include "reader/source/agent_memory.h"
+#include "reader/source/heap_told.h"
 #include "reader/source/source.h"
 #include "reader/util/hash.h"
 #include "reader/util/vec.h"
 
 struct agent_site {
 	struct heap_counts seen; /* all lanes together */
-	struct heap_counts told; /* of seen, as events */
-	/* Of told.untracked: written off, since nobody will see the free. */
-	uint64_t lost_calls, lost_bytes;
+	struct heap_told told;	 /* of seen */
 	bool is_dirty;
 	bool is_inherited; /* its blocks are from before: only their frees come */
 	bool is_stack_told;

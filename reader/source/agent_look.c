@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "reader/source/agent_source.h"
+#include "reader/source/mapping_event.h"
 #include "reader/util/clock.h"
 
 #define LOOK_NS NS_PER_S
@@ -118,18 +119,8 @@ static bool tell_stack(void *context, uint32_t site)
 
 static void tell_mapping(struct src_agent *agent, const struct target_mapping *mapping)
 {
-	uint32_t pid = (uint32_t)agent->config.target->pid;
-	struct event event = {
-		.time_ns = agent->look_ns, .type = EVENT_MMAP, .pid = pid, .tid = pid};
+	struct event event = mapping_event(agent->config.target, mapping, agent->look_ns);
 
-	event.mmap.start = mapping->start;
-	event.mmap.length = mapping->end - mapping->start;
-	event.mmap.file_offset = mapping->file_offset;
-	event.mmap.inode = mapping->inode;
-	event.mmap.device_major = mapping->device_major;
-	event.mmap.device_minor = mapping->device_minor;
-	event.mmap.is_executable = true;
-	event.mmap.path = mapping->path;
 	agent->sink(agent->context, &event);
 }
 
@@ -162,24 +153,9 @@ static void look_at_modules(struct src_agent *agent)
 
 /* ---- state */
 
-static uint64_t read_unknown_frees(const struct agent_session *session)
-{
-	const struct agent_region *region = session->region;
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < region->layout.lanes; i++) {
-		struct rsprof_shm_lane lane;
-
-		if (agent_region_read_element(region, RSPROF_SHM_LANES, i, &lane, sizeof(lane)) ==
-		    0)
-			sum += lane.unknown_frees;
-	}
-	return sum;
-}
-
 static void look_at_unknown(struct agent_session *session)
 {
-	uint64_t now = read_unknown_frees(session);
+	uint64_t now = agent_region_unknown_frees(session->region);
 
 	if (now >= session->unknown_before &&
 	    now - session->unknown_before > session->unknown_frees)

@@ -29,6 +29,8 @@ int agent_region_read(const struct agent_region *region, enum rsprof_shm_section
 /* The first `bytes` of element `index`, no more than its stride. */
 int agent_region_read_element(const struct agent_region *region, enum rsprof_shm_section_id section,
 			      uint64_t index, void *to, size_t bytes);
+/* Of all lanes, as of now. */
+uint64_t agent_region_unknown_frees(const struct agent_region *region);
 /* 0 or -errno. */
 int agent_region_write(struct agent_region *region, enum rsprof_shm_section_id section, uint64_t at,
 		       const void *from, size_t bytes);

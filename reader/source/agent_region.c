@@ -37,8 +37,8 @@ const char *agent_region_refusal(const struct agent_region_facts *facts)
 	case RSPROF_SHM_STOPPED:
 		return "The program has stopped the agent.";
 	case RSPROF_SHM_CONFINED:
-		return "The program has confined itself (no_new_privs, seccomp), and the agent "
-		       "ended before.";
+		return "The program has confined itself (no_new_privs, seccomp, a limit of its "
+		       "memory), and the agent ended before.";
 	case RSPROF_SHM_NO_REASON:
 		break;
 	}
@@ -141,6 +141,20 @@ void agent_region_lease(struct agent_region *region, uint64_t until_ns)
 	agent_region_write(region, RSPROF_SHM_CONTROL,
 			   offsetof(struct rsprof_shm_control, lease_ns), &until_ns,
 			   sizeof(until_ns));
+}
+
+uint64_t agent_region_unknown_frees(const struct agent_region *region)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < region->layout.lanes; i++) {
+		struct rsprof_shm_lane lane;
+
+		if (agent_region_read_element(region, RSPROF_SHM_LANES, i, &lane, sizeof(lane)) ==
+		    0)
+			sum += lane.unknown_frees;
+	}
+	return sum;
 }
 
 /* Words that a later version may have added say what is known of them here. */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "reader/source/mapping_event.h"
+
 /* User space ends there: nothing beyond is a mapping. */
 #define ADDRESS_END (UINT64_C(1) << 56)
 
@@ -125,21 +127,19 @@ bool agent_modules_read(struct agent_modules *modules, const struct agent_region
 static void tell(const struct agent_modules *modules, const struct rsprof_shm_module *module,
 		 uint64_t time_ns, source_sink sink, void *context)
 {
-	struct event event = {
-		.time_ns = time_ns,
-		.type = EVENT_MMAP,
-		.pid = (uint32_t)modules->target->pid,
-		.tid = (uint32_t)modules->target->pid,
+	const struct target *target = modules->target;
+	struct target_mapping mapping = {
+		.start = module->start,
+		.end = module->end,
+		.file_offset = module->file_offset,
+		.inode = module->inode,
+		.device_major = module->device_major,
+		.device_minor = module->device_minor,
+		.is_executable = true,
+		.path = module->path[0] ? (char *)module->path : target->exe_path,
 	};
+	struct event event = mapping_event(target, &mapping, time_ns);
 
-	event.mmap.start = module->start;
-	event.mmap.length = module->end - module->start;
-	event.mmap.file_offset = module->file_offset;
-	event.mmap.inode = module->inode;
-	event.mmap.device_major = module->device_major;
-	event.mmap.device_minor = module->device_minor;
-	event.mmap.is_executable = true;
-	event.mmap.path = module->path[0] ? module->path : modules->target->exe_path;
 	sink(context, &event);
 }
 

@@ -27,20 +27,6 @@ static const char missing[] = "The program did not load the agent: it is linked 
 			      "changes its user, or was begun "
 			      "without LD_PRELOAD. Its heap is not counted.";
 
-static uint64_t sum_unknown(const struct agent_region *region)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < region->layout.lanes; i++) {
-		struct rsprof_shm_lane lane;
-
-		if (agent_region_read_element(region, RSPROF_SHM_LANES, i, &lane, sizeof(lane)) ==
-		    0)
-			sum += lane.unknown_frees;
-	}
-	return sum;
-}
-
 static bool wants_lease(const struct src_agent *agent)
 {
 	return agent->config.heap != HEAP_MODE_OFF || !agent->beside;
@@ -65,7 +51,7 @@ static void begin_session(struct src_agent *agent, struct agent_region *region)
 	session->first_key = ++agent->sessions << 32;
 	session->state = facts->state;
 	session->was_dormant = facts->state == RSPROF_SHM_DORMANT;
-	session->unknown_before = session->was_dormant ? sum_unknown(region) : 0;
+	session->unknown_before = session->was_dormant ? agent_region_unknown_frees(region) : 0;
 	session->modules.target = agent->config.target;
 	session->counts.pid = (uint32_t)agent->config.target->pid;
 	session->counts.first_key = session->first_key;

@@ -1,7 +1,5 @@
 #include "reader/source/heap_books.h"
 
-#include <string.h>
-
 enum { ABSENT = UINT32_MAX };
 
 void heap_books_done(struct heap_books *books)
@@ -54,78 +52,33 @@ static uint64_t whole(uint64_t parts)
 	return parts / HEAP_ONE;
 }
 
-static uint64_t at_most(uint64_t value, uint64_t most)
-{
-	return value < most ? value : most;
-}
-
-/* From told on to wanted, but not beyond most, and never back. */
-static uint64_t go_on(uint64_t told, uint64_t wanted, uint64_t most)
-{
-	wanted = at_most(wanted, most);
-	return wanted > told ? wanted : told;
-}
-
 /* What is to be told of the site by now, all in all. Frees and untracked allocations together are
  * rounded as one: what was counted as allocated and has gone must leave nothing alive. */
 static struct heap_counts total(const struct heap_book_site *site)
 {
 	const struct bpf_heap_site *seen = &site->seen;
-	struct heap_counts next = site->told;
+	struct heap_counts next = site->told.counts;
 
-	next.allocs = go_on(next.allocs, whole(seen->allocs), UINT64_MAX);
-	next.untracked = go_on(next.untracked, whole(seen->untracked) + site->lost_calls,
-			       next.allocs - next.frees);
-	next.frees = go_on(next.frees,
-			   whole(seen->frees + seen->untracked) + site->lost_calls - next.untracked,
-			   next.allocs - next.untracked);
+	next.allocs = heap_told_go_on(next.allocs, whole(seen->allocs), UINT64_MAX);
+	next.untracked =
+		heap_told_go_on(next.untracked, whole(seen->untracked) + site->told.lost_calls,
+				next.allocs - next.frees);
+	next.frees = heap_told_go_on(next.frees,
+				     whole(seen->frees + seen->untracked) + site->told.lost_calls -
+					     next.untracked,
+				     next.allocs - next.untracked);
 	next.alloc_bytes = seen->alloc_bytes;
-	next.untracked_bytes = go_on(next.untracked_bytes, seen->untracked_bytes + site->lost_bytes,
-				     next.alloc_bytes - next.free_bytes);
-	next.free_bytes =
-		go_on(next.free_bytes, seen->free_bytes, next.alloc_bytes - next.untracked_bytes);
-	next.temporary = go_on(next.temporary, whole(seen->temporary), next.frees);
-	next.reallocs = go_on(next.reallocs, whole(seen->reallocs), next.allocs);
-	next.growth_bytes = go_on(next.growth_bytes, seen->growth_bytes, next.alloc_bytes);
-	next.estimated = go_on(next.estimated, whole(seen->estimated), next.allocs);
+	next.untracked_bytes =
+		heap_told_go_on(next.untracked_bytes, seen->untracked_bytes + site->told.lost_bytes,
+				next.alloc_bytes - next.free_bytes);
+	next.free_bytes = heap_told_go_on(next.free_bytes, seen->free_bytes,
+					  next.alloc_bytes - next.untracked_bytes);
+	next.temporary = heap_told_go_on(next.temporary, whole(seen->temporary), next.frees);
+	next.reallocs = heap_told_go_on(next.reallocs, whole(seen->reallocs), next.allocs);
+	next.growth_bytes =
+		heap_told_go_on(next.growth_bytes, seen->growth_bytes, next.alloc_bytes);
+	next.estimated = heap_told_go_on(next.estimated, whole(seen->estimated), next.allocs);
 	return next;
-}
-
-static void tell(const struct heap_books *books, struct heap_book_site *site,
-		 const struct heap_counts *next, uint64_t time_ns, source_sink sink, void *context)
-{
-	const struct heap_counts *told = &site->told;
-	struct event event = {
-		.time_ns = time_ns,
-		.type = EVENT_HEAP_COUNTS,
-		.pid = books->target_pid,
-		.tid = books->target_pid,
-		.heap_counts =
-			{
-				.site = site->key,
-				.counts =
-					{
-						.allocs = next->allocs - told->allocs,
-						.alloc_bytes =
-							next->alloc_bytes - told->alloc_bytes,
-						.frees = next->frees - told->frees,
-						.free_bytes = next->free_bytes - told->free_bytes,
-						.untracked = next->untracked - told->untracked,
-						.untracked_bytes = next->untracked_bytes -
-								   told->untracked_bytes,
-						.temporary = next->temporary - told->temporary,
-						.reallocs = next->reallocs - told->reallocs,
-						.growth_bytes =
-							next->growth_bytes - told->growth_bytes,
-						.estimated = next->estimated - told->estimated,
-					},
-			},
-	};
-
-	if (memcmp(next, told, sizeof(*next)) == 0)
-		return;
-	sink(context, &event);
-	site->told = *next;
 }
 
 void heap_books_site(struct heap_books *books, uint64_t key, const struct bpf_heap_site *now,
@@ -138,7 +91,7 @@ void heap_books_site(struct heap_books *books, uint64_t key, const struct bpf_he
 	if (key >= HEAP_SITES_FIRST && !site->is_told && !is_last)
 		return;
 	next = total(site);
-	tell(books, site, &next, time_ns, sink, context);
+	heap_told_tell(&site->told, &next, key, books->target_pid, time_ns, sink, context);
 }
 
 void heap_books_exec(struct heap_books *books, uint64_t time_ns, source_sink sink, void *context)
@@ -147,13 +100,9 @@ void heap_books_exec(struct heap_books *books, uint64_t time_ns, source_sink sin
 		struct heap_book_site *site = &books->sites.items[i];
 		/* One whose stack has not come yet is told now: it is the last of its program. */
 		struct heap_counts next = total(site);
-		uint64_t calls = next.allocs - next.frees - next.untracked;
-		uint64_t bytes = next.alloc_bytes - next.free_bytes - next.untracked_bytes;
 
-		next.untracked += calls;
-		next.untracked_bytes += bytes;
-		site->lost_calls += calls;
-		site->lost_bytes += bytes;
-		tell(books, site, &next, time_ns, sink, context);
+		heap_told_write_off(&site->told, &next);
+		heap_told_tell(&site->told, &next, site->key, books->target_pid, time_ns, sink,
+			       context);
 	}
 }

@@ -8,6 +8,7 @@
 #define RSPROF_SOURCE_HEAP_BOOKS_H
 
 #include "bpf/shared.h"
+#include "reader/source/heap_told.h"
 #include "reader/source/source.h"
 #include "reader/util/hash.h"
 #include "reader/util/vec.h"
@@ -16,9 +17,7 @@ struct heap_book_site {
 	uint64_t key;
 	bool is_told; /* its stack was */
 	struct bpf_heap_site seen;
-	struct heap_counts told; /* of seen, as events */
-	/* Of told.untracked: written off by exec. Programs have not counted that. */
-	uint64_t lost_calls, lost_bytes;
+	struct heap_told told; /* of seen */
 };
 
 struct heap_books {

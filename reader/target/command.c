@@ -19,6 +19,7 @@ enum {
 	FIRST_LINE_MAX = 256,
 	/* Of what a program needs; one that names more is no program of a linker's. */
 	DYNAMIC_MAX = 4096,
+	NOTE_BYTES_MAX = 4096,
 };
 
 static void own_found(elf_found_list *found)
@@ -129,12 +130,49 @@ static bool needs_sanitizer(int fd, const Elf64_Phdr *headers, size_t count)
 	return false;
 }
 
-/* Of the executable itself: malloc, or a bundled allocator under its own names. */
-static bool has_own_allocator(int fd)
+/* rsprof's, in one PT_NOTE. */
+static bool is_agent_noted(int fd, const Elf64_Phdr *segment)
 {
-	static const char *const names[] = {"malloc", "_rjem_malloc", "je_malloc", "mi_malloc",
-					    "tc_malloc"};
-	struct elf_wanted *wanted = elf_wanted_new(names, sizeof(names) / sizeof(*names));
+	static const char name[] = "rsprof";
+	uint8_t bytes[NOTE_BYTES_MAX];
+	size_t align = segment->p_align == 8 ? 8 : 4, at = 0;
+	size_t count = segment->p_filesz < sizeof(bytes) ? segment->p_filesz : sizeof(bytes);
+
+	if (elf_read_bytes(fd, bytes, count, segment->p_offset) < 0)
+		return false;
+	while (at < count && count - at >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr note;
+
+		memcpy(&note, bytes + at, sizeof(note));
+		at += sizeof(note);
+		if (note.n_namesz == sizeof(name) && count - at >= sizeof(name) &&
+		    memcmp(bytes + at, name, sizeof(name)) == 0)
+			return true;
+		/* 64-bit sums of 32-bit sizes cannot overflow. */
+		at = (at + note.n_namesz + align - 1) & ~(align - 1);
+		at = (at + note.n_descsz + align - 1) & ~(align - 1);
+	}
+	return false;
+}
+
+/* It is linked with the agent, whose malloc it then has. A preloaded agent counts in its place. */
+static bool has_agent(int fd, const Elf64_Phdr *headers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (headers[i].p_type == PT_NOTE && is_agent_noted(fd, &headers[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Of the executable itself: malloc, or a bundled allocator under its own names. */
+static bool has_own_allocator(int fd, bool is_malloc_the_agents)
+{
+	static const char *const all[] = {"malloc", "_rjem_malloc", "je_malloc", "mi_malloc",
+					  "tc_malloc"};
+	const char *const *names = all + is_malloc_the_agents;
+	struct elf_wanted *wanted =
+		elf_wanted_new(names, sizeof(all) / sizeof(*all) - is_malloc_the_agents);
 	OWN(own_found) elf_found_list found = {0};
 	struct elf_symbol_tables tables;
 	bool has = false;
@@ -182,7 +220,7 @@ static bool look_at_program(int fd, const char *path, const struct stat *info,
 	if (needs_sanitizer(fd, headers, header.e_phnum))
 		return refuse(facts, path, "is built with a sanitizer");
 	facts->takes_preload = true;
-	if (has_own_allocator(fd))
+	if (has_own_allocator(fd, has_agent(fd, headers, header.e_phnum)))
 		return refuse(facts, path,
 			      "has an allocator of its own, whose calls go past the agent");
 	facts->calls_malloc = true;

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "reader/target/inject_sleep.h"
 #include "reader/target/proc.h"
 #include "reader/unwind/cache.h"
 #include "reader/unwind/walk.h"
@@ -25,6 +26,7 @@ enum {
 	 * ever. */
 	PAUSE_MIN_NS = 300000,
 	PAUSE_MAX_NS = 10000000,
+	LOOKS_MIN = 100,
 	CODE_64 = 0x33, /* the selector of 64-bit code */
 	/* Of glibc's thread control block: its own address, and where struct pthread has the tid.
 	 */
@@ -34,59 +36,17 @@ enum {
 	ERESTARTNOHAND = 514, /* of the kernel's own */
 };
 
-enum sleep_class {
-	SLEEP_NONE,
-	SLEEP_LONG,  /* an allocator holds no lock over it */
-	SLEEP_SHORT, /* one may: to read a setting, to wait for a lock */
-	SLEEP_LOCK,  /* futex: whose lock is it */
-};
-
-static enum sleep_class class_of(long number)
-{
-	switch (number) {
-	case SYS_epoll_wait:
-	case SYS_epoll_pwait:
-	case SYS_epoll_pwait2:
-	case SYS_poll:
-	case SYS_ppoll:
-	case SYS_select:
-	case SYS_pselect6:
-	case SYS_accept:
-	case SYS_accept4:
-	case SYS_recvfrom:
-	case SYS_recvmsg:
-	case SYS_recvmmsg:
-	case SYS_pause:
-	case SYS_rt_sigsuspend:
-	case SYS_rt_sigtimedwait:
-	case SYS_wait4:
-	case SYS_waitid:
-	case SYS_io_getevents:
-	case SYS_io_uring_enter:
-		return SLEEP_LONG;
-	case SYS_restart_syscall: /* a timed one of these, or a lock's, after an earlier stop */
-	case SYS_nanosleep:
-	case SYS_clock_nanosleep:
-	case SYS_read:
-	case SYS_readv:
-	case SYS_write:
-	case SYS_writev:
-	case SYS_sendto:
-	case SYS_sendmsg:
-		return SLEEP_SHORT;
-	case SYS_futex:
-		return SLEEP_LOCK;
-	default:
-		return SLEEP_NONE;
-	}
-}
+/* On a busy machine there are few looks in the time that the caller gives: then there is more. */
+#define MORE_NS (10 * NS_PER_S)
 
 struct look {
 	struct inject_search *search;
 	struct unwind_cache *cache;
 	VEC(const struct inject_object *) unbuilt; /* whose tables were missing */
+	VEC(pid_t) late;			   /* still traced: they stop when they get a CPU */
 	uint64_t pcs[FRAMES_MAX];
 	uint8_t bytes[STACK_BYTES_MAX];
+	uint32_t rounds; /* over all threads */
 	bool has_shadow_stack;
 };
 
@@ -238,7 +198,8 @@ static bool has_own_block(const struct look *look, pid_t tid, uint64_t base)
 static bool is_place_safe(const struct inject_image *image, const struct user_regs_struct *at,
 			  bool *ret_is_asleep)
 {
-	enum sleep_class sleep = (long)at->orig_rax < 0 ? SLEEP_NONE : class_of((long)at->orig_rax);
+	enum sleep_class sleep =
+		(long)at->orig_rax < 0 ? SLEEP_NONE : inject_sleep_class((long)at->orig_rax);
 
 	*ret_is_asleep = sleep != SLEEP_NONE;
 	if (at->cs != CODE_64 || inject_ranges_have(&image->danger, at->rip))
@@ -271,11 +232,29 @@ static bool is_safe(struct look *look, pid_t tid, struct inject_thread *thread)
 static bool mend_wait(struct user_regs_struct *registers)
 {
 	if ((long)registers->orig_rax < 0 || (long)registers->rax != -EINTR ||
-	    (class_of((long)registers->orig_rax) == SLEEP_NONE &&
+	    (inject_sleep_class((long)registers->orig_rax) == SLEEP_NONE &&
 	     registers->orig_rax != SYS_semop && registers->orig_rax != SYS_semtimedop))
 		return false;
 	registers->rax = (unsigned long)-ERESTARTNOHAND;
 	return true;
+}
+
+static bool is_late_thread(const struct look *look, pid_t tid)
+{
+	for (size_t i = 0; i < look->late.count; i++)
+		if (look->late.items[i] == tid)
+			return true;
+	return false;
+}
+
+static void forget_late(struct look *look, pid_t tid)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < look->late.count; i++)
+		if (look->late.items[i] != tid)
+			look->late.items[kept++] = look->late.items[i];
+	look->late.count = kept;
 }
 
 /* What the kernel says of it without stopping it: how promising it is; 0: not at all, yet. */
@@ -285,6 +264,9 @@ static int promise(const struct look *look, pid_t tid)
 	char name[64];
 	long number;
 
+	/* It stands still until it is looked at, whatever it was at. */
+	if (is_late_thread(look, tid))
+		return 5;
 	snprintf(name, sizeof(name), "task/%d/syscall", tid);
 	/* Where it cannot be read the thread is looked at. */
 	if (proc_read(look->search->target->proc_fd, name, LINE_MAX_BYTES, &text) < 0)
@@ -292,7 +274,7 @@ static int promise(const struct look *look, pid_t tid)
 	if (str_starts(str_text(&text), "running"))
 		return 1;
 	number = strtol(str_text(&text), NULL, 10);
-	switch (number < 0 ? SLEEP_NONE : class_of(number)) {
+	switch (number < 0 ? SLEEP_NONE : inject_sleep_class(number)) {
 	case SLEEP_LONG:
 		return 4;
 	case SLEEP_SHORT:
@@ -311,8 +293,11 @@ static enum inject_stop try_thread(struct look *look, pid_t tid, struct inject_t
 	uint64_t begin = clock_now_ns();
 
 	*ret_is_safe = false;
+	forget_late(look, tid);
 	if (stop == INJECT_REFUSED)
 		return stop;
+	if (stop == INJECT_BUSY)
+		*vec_add(&look->late) = tid;
 	look->search->tries++;
 	if (stop != INJECT_STOPPED)
 		return stop;
@@ -421,13 +406,21 @@ static size_t list_candidates(const struct look *look, struct candidate **ret_ca
 	return count;
 }
 
+static bool is_late(const struct look *look)
+{
+	const struct inject_search *search = look->search;
+	bool has_tried = search->tries >= LOOKS_MIN || look->rounds >= LOOKS_MIN;
+
+	return clock_now_ns() >= search->deadline_ns + (has_tried ? 0 : MORE_NS);
+}
+
 static int search_round(struct look *look, struct inject_thread *thread, bool *ret_is_held,
 			struct err *err)
 {
 	OWN(own_free) struct candidate *candidates = NULL;
 	size_t count = list_candidates(look, &candidates);
 
-	for (size_t i = 0; i < count && clock_now_ns() < look->search->deadline_ns; i++) {
+	for (size_t i = 0; i < count && !is_late(look); i++) {
 		pid_t tid = candidates[i].tid;
 		bool is_found;
 		enum inject_stop stop = try_thread(look, tid, thread, &is_found);
@@ -470,8 +463,8 @@ int inject_point_find(struct inject_search *search, struct inject_thread *ret_th
 		ret = search_round(look, ret_thread, &is_held, err);
 		if (ret != -EAGAIN)
 			break;
-		if (clock_now_ns() >= search->deadline_ns || is_held ||
-		    !target_is_alive(search->target)) {
+		look->rounds++;
+		if (is_late(look) || is_held || !target_is_alive(search->target)) {
 			ret = refuse_late(search, is_held, err);
 			break;
 		}
@@ -481,6 +474,7 @@ int inject_point_find(struct inject_search *search, struct inject_thread *ret_th
 			pause.tv_nsec = PAUSE_MIN_NS;
 	}
 	vec_done(&look->unbuilt);
+	vec_done(&look->late);
 	unwind_cache_free(look->cache);
 	free(look);
 	return ret;

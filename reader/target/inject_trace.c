@@ -60,18 +60,32 @@ bool inject_trace_continue(pid_t tid)
 	return ptrace(PTRACE_CONT, tid, NULL, NULL) == 0;
 }
 
-void inject_trace_late(void)
+/* Of all that are traced but that one. */
+static void let_late_go(pid_t but)
 {
 	for (;;) {
 		siginfo_t info = {0};
 		int status, signal;
 
 		if (waitid(P_ALL, 0, &info, WSTOPPED | WNOWAIT | WAIT) < 0 || info.si_pid == 0 ||
-		    wait_stop(info.si_pid, &status) != info.si_pid)
+		    info.si_pid == but || wait_stop(info.si_pid, &status) != info.si_pid)
 			return;
 		signal = is_event(status) ? 0 : WSTOPSIG(status);
 		ptrace(PTRACE_DETACH, info.si_pid, NULL, (void *)(intptr_t)signal);
 	}
+}
+
+/* A signal of the program's own comes first. Its stop takes an interrupt with it that came while
+ * the kernel had set about it; one that comes during the stop stays. */
+static void pass_signal(pid_t tid, int signal)
+{
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)signal);
+}
+
+void inject_trace_late(void)
+{
+	let_late_go(0);
 }
 
 enum inject_stop inject_trace_interrupt(pid_t tid, uint64_t patience_ns)
@@ -92,9 +106,8 @@ enum inject_stop inject_trace_interrupt(pid_t tid, uint64_t patience_ns)
 			ptrace(PTRACE_DETACH, tid, NULL, NULL);
 			return INJECT_HELD;
 		}
-		/* A signal of the program's own comes first. */
 		if (got == tid)
-			ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)WSTOPSIG(status));
+			pass_signal(tid, WSTOPSIG(status));
 		else if (clock_now_ns() > deadline)
 			return INJECT_BUSY;
 		else
@@ -119,8 +132,10 @@ enum inject_stop inject_trace_seize(pid_t tid)
 enum inject_stop inject_trace_serve(pid_t tid)
 {
 	int status;
-	pid_t got = wait_stop(tid, &status);
+	pid_t got;
 
+	let_late_go(tid);
+	got = wait_stop(tid, &status);
 	if (got <= 0)
 		return got == 0 ? INJECT_BUSY : INJECT_GONE;
 	if (!is_event(status))

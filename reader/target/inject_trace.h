@@ -27,7 +27,8 @@ enum inject_stop inject_trace_interrupt(pid_t tid, uint64_t patience_ns);
 void inject_trace_release(pid_t tid);
 /* Lets go of threads that stopped only after we had given up. */
 void inject_trace_late(void);
-/* What has happened to a traced thread that runs: signals go on to it. INJECT_BUSY: it runs. */
+/* What has happened to a traced thread that runs: signals go on to it. INJECT_BUSY: it runs. Others
+ * that stopped only after we had given up are let go. */
 enum inject_stop inject_trace_serve(pid_t tid);
 void inject_trace_nap(void);
 /* Lets a stopped thread run on, traced. */

@@ -131,25 +131,12 @@ static enum stack_status step_by_rule(const struct progress *progress, struct fr
 
 static enum stack_status step_signal(struct progress *progress, struct frame *frame)
 {
-	static const struct {
-		uint8_t number, offset;
-	} saved[] = {
-		{EH_REGISTER_RAX, EH_SIGNAL_RAX}, {EH_REGISTER_RDX, EH_SIGNAL_RDX},
-		{EH_REGISTER_RCX, EH_SIGNAL_RCX}, {EH_REGISTER_RBX, EH_SIGNAL_RBX},
-		{EH_REGISTER_RSI, EH_SIGNAL_RSI}, {EH_REGISTER_RDI, EH_SIGNAL_RDI},
-		{EH_REGISTER_RBP, EH_SIGNAL_RBP}, {EH_REGISTER_RSP, EH_SIGNAL_RSP},
-	};
 	struct unwind_stack *stack = progress->stack;
 	struct frame caller = {.is_exact = true};
 	uint64_t sp = frame->registers.general[EH_REGISTER_RSP], word;
 
-	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++) {
-		if (!read_word(progress->copy, sp + saved[i].offset, &word))
-			return STACK_READ_ERROR;
-		set(&caller.registers, saved[i].number, word);
-	}
-	for (unsigned i = EH_REGISTER_R8; i <= EH_REGISTER_R15; i++) {
-		if (!read_word(progress->copy, sp + EH_SIGNAL_R8 + 8 * (i - EH_REGISTER_R8), &word))
+	for (unsigned i = 0; i < EH_REGISTERS; i++) {
+		if (!read_word(progress->copy, sp + ehframe_signal_offset(i), &word))
 			return STACK_READ_ERROR;
 		set(&caller.registers, i, word);
 	}

@@ -46,7 +46,7 @@ check_sums() {
 
 # Four threads of different shares, two of which sleep in between.
 for rate in 99 999; do
-	lingering env RSPROF_CPU_FREQ=$rate LD_PRELOAD="$agent" "$TARGETS/agentcpu" shares 4
+	lingering env RSPROF_CPU_FREQ=$rate LD_PRELOAD="$agent" "$TARGETS/agentcpu" shares $((rate < 500 ? 3 : 1))
 	check_equal "cpu_shares_$rate" "$(threads_off $rate)" "4 threads"
 	check_sums "cpu_shares_$rate"
 	stop_target
@@ -119,17 +119,18 @@ same execs execs 100
 same creates creates
 run "${at_999[@]}" "$TARGETS/agentsig" default
 check_equal cpu_default_is_death_by_the_signal "$status" 155
-run "${at_999[@]}" "$TARGETS/agentsig" calls 4
+run "${at_999[@]}" "$TARGETS/agentsig" calls 2
 check_equal cpu_no_call_is_interrupted "$out" "interrupted 0 0 0 0"
 
-# ITIMER_PROF's own rate is that of the kernel's ticks.
+# ITIMER_PROF's own rate is that of the kernel's ticks, which do not find a thread as often as it runs where
+# others do, too. Ours would be ten times as many.
 run "${at_999[@]}" "$TARGETS/agentsig" itimer 1
-check_between cpu_itimer_signals "$(awk '$1 == "signals" { print $2 }' <<<"$out")" 90 110
+check_between cpu_itimer_signals "$(awk '$1 == "signals" { print $2 }' <<<"$out")" 70 140
 check_equal cpu_itimer_gets_none_of_ours "$(awk '$1 == "strange" { print $2 }' <<<"$out")" 0
 
 # From outside, where the program has set nothing: it ends, as without the agent.
 start_target "${at_999[@]}" "$TARGETS/agentcpu" shares 20 >/dev/null
-wait_for 10 test -r "/proc/$target_pid/timers" -a -s "/proc/$target_pid/timers"
+wait_for 10 grep -q '^ID:' "/proc/$target_pid/timers"
 kill -PROF "$target_pid"
 wait "$target_pid" 2>/dev/null
 check_equal cpu_signal_from_outside_ends_it "$?" 155

@@ -302,14 +302,18 @@ not_within() {
 
 # judge_killed: of what $json holds.
 judge_killed() {
-	local key
+	local key value
 
 	"$TARGETS/agentprogress" "$dir/progress" >"$dir/said"
-	for key in total_allocs total_alloc_bytes total_frees total_free_bytes; do
-		not_within $key $(($(of_line $key agentprogress.c STARTED) + $(of_line $key agentprogress.c CHANGED)))
-	done
+	while read -r key value; do
+		not_within "$key" "$value"
+	done < <(jq -r --argjson lines "[$started, $changed]" '
+		[.entries[] | select((.file | endswith("agentprogress.c")) and (.line | IN($lines[])))] as $rows |
+		"total_allocs", "total_alloc_bytes", "total_frees", "total_free_bytes" |
+		. as $key | "\($key) \([$rows[][$key]] | add // 0)"' <<<"$json")
 }
 
+started=$(line_in agentprogress.c STARTED) changed=$(line_in agentprogress.c CHANGED)
 killed=""
 sum=0
 for ((round = 0; round < 20; round++)); do

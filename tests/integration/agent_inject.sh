@@ -42,6 +42,13 @@ tell_end
 check_equal the_target_ends_as_it_should "$status" 7
 check_contains its_results_are_right "$(cat "$said")" "errors 0"
 
+# It confines itself after: the agent's system calls would be its death.
+start agentedge confine late
+run "$RSPROF" -p "$target_pid" --inject -q -d 300ms -o "$dir/confined.db"
+check_equal a_recording_before_it_confines_itself_succeeds "$status" 0 || printf '# %s\n' "$errors"
+tell_end
+check_equal a_target_that_confines_itself_ends_as_it_should "$status $(tail -n 1 "$said")" "0 fine"
+
 start injectee_static load 1
 run "$RSPROF" -p "$target_pid" --inject -q -d 1s -o "$dir/static.db"
 check_equal a_static_program_is_refused "$status" 1

@@ -69,6 +69,19 @@ check_equal off_has_no_symbol "$(nm "$TARGETS/agentlinked_off" | grep -i rsprof)
 begin env LD_PRELOAD="$agent" "$TARGETS/agentlinked"
 check_linked linked_and_preloaded 0
 
+# By rsprof, which preloads another one: its malloc is the agent's, not an allocator of its own.
+start_target "$RSPROF" run -q -o "$dir/run.db" -- "$TARGETS/agentlinked" >"$dir/run.truth" 2>"$dir/run.err"
+wait_for 60 grep -q '^done' "$dir/run.truth"
+kill -USR1 "$(pgrep -P "$target_pid" -x agentlinked)"
+wait_for 20 grep -q '^stopped' "$dir/run.truth"
+kill -TERM "$(pgrep -P "$target_pid" -x agentlinked)"
+wait_for 20 lib_is_gone "$target_pid" || kill -KILL "$target_pid"
+wait "$target_pid"
+check_equal run_linked_exit_code "$?" 0
+run "$RSPROF" top heap "$dir/run.db" --json
+check_equal run_linked_source "$(jq -r .source.heap <<<"$out")" agent
+check_between run_linked_allocs "$(jq .total_allocs <<<"$out")" 1000 1000000
+
 # Who starts the program has the last word on the rate; 0 is the program's to say.
 begin env RSPROF_CPU_FREQ=99 "$TARGETS/agentlinked"
 check_between environment_sets_the_rate "$(told event_samples)" 40 60

@@ -178,6 +178,32 @@ else
 	skip cc1 "gcc's cc1 is not here"
 fi
 
+# What is built and how many processes it takes is the same; the children's agents sleep, or are none.
+cat >"$dir/cargo.sh" <<'EOF2'
+set -e
+cd "$1/crate"
+rm -rf target Cargo.lock
+cargo build --offline --color never 2>&1 | sed 's/ in [0-9.]*s$//'
+./target/debug/small
+echo 'fn main() { let n: u32 = "none"; }' >src/bin/wrong.rs
+cargo build --offline --color never 2>/dev/null || echo "refused: $?"
+rm src/bin/wrong.rs
+EOF2
+mkdir -p "$dir/crate/src/bin"
+printf '[package]\nname = "small"\nversion = "0.1.0"\nedition = "2018"\n' >"$dir/crate/Cargo.toml"
+echo 'fn main() { println!("cargo:rustc-env=SAID=by the build script"); }' >"$dir/crate/build.rs"
+cat >"$dir/crate/src/main.rs" <<'EOF2'
+fn main() {
+    let all: Vec<String> = (0..1000).map(|i| format!("{} {}", env!("SAID"), i)).collect();
+    println!("{} {}", all.len(), all[999]);
+}
+EOF2
+if command -v cargo >/dev/null && command -v rustc >/dev/null; then
+	same cargo env CARGO_NET_OFFLINE=true bash "$dir/cargo.sh" "$dir"
+else
+	skip cargo "cargo is not here"
+fi
+
 cat >"$dir/git.sh" <<'EOF2'
 set -e
 rm -rf "$1/repository"

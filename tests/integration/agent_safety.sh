@@ -101,7 +101,8 @@ check_looked children
 check_equal children_are_well "$(truth_of well) $(truth_of more_descriptors)" "1000 0"
 
 # What programs do that leaves little room for a library inside them.
-for what in "confine strict" "confine filter" vfork "altstack 2048" "altstack 4096" "altstack 8192" \
+for what in "confine strict" "confine filter" "confine call" vfork child signalfd "limit as 60" "limit as 100" \
+	"limit as 1000" "limit data 60" "limit data 100" "limit data 1000" "altstack 2048" "altstack 4096" "altstack 8192" \
 	"altstack 65536" "unload $TARGETS/plug_a.so"; do
 	name=${what%%/*}
 	name=edge_$(tr ' ' _ <<<"${name% }")
@@ -109,6 +110,33 @@ for what in "confine strict" "confine filter" vfork "altstack 2048" "altstack 40
 	out=$(RSPROF_CPU_FREQ=999 LD_PRELOAD="$agent" timeout -k 5 60 "$TARGETS/agentedge" $what 2>&1)
 	check_equal "$name" "$out $?" "fine 0"
 done
+
+# Neither a question nor a child that shares the memory ends the agent.
+start_target env LD_PRELOAD="$agent" "$TARGETS/agentedge" asks >"$dir/asks"
+wait_for 20 grep -q . "$dir/asks"
+look_at asks "$TARGETS/agentedge" "$target_pid"
+check_equal edge_asks_are_no_wishes "$(cat "$dir/asks") $(looked_at state) $(looked_at reason)" "ready 1 0"
+stop_target
+
+# What reads its signals from a descriptor has no timers any more, which is counted.
+look signalfd "$TARGETS/agentedge" -- env RSPROF_CPU_FREQ=999 LD_PRELOAD="$agent" "$TARGETS/agentedge" signalfd
+check_equal edge_signalfd_is_counted "$(looked_at status) $(looked_at lost_timers)" "0 1"
+
+# Threads that cannot bear a signal have no timer, which is counted, whenever they began.
+for what in "small before" "small after" "small hidden" "clone none" "clone zeros" "clone shared"; do
+	name=thread_${what/ /_}
+	# shellcheck disable=SC2086
+	look "$name" "$TARGETS/agentthread" -- env RSPROF_CPU_FREQ=999 LD_PRELOAD="$agent" "$TARGETS/agentthread" $what
+	check_equal "$name" "$(head -n 1 "$truth") $(looked_at status) $(looked_at lost_timers)" "fine 0 1"
+done
+
+out=$(RSPROF_CPU_FREQ=999 LD_PRELOAD="$agent" timeout -k 5 60 "$TARGETS/agentthread" ends 50 2>&1)
+check_equal thread_ends_leave_no_timer "$out $?" "fine 0"
+
+# A shell whose parts allow themselves less and less.
+script='(ulimit -v 100000; x=$(seq 20000); y=$x$x; echo ${#y}; (ulimit -v 50000; seq 10 | sort -n); (echo ${#x}))
+	ulimit -v 200000; x=$(seq 20000); echo ${#x}; ulimit -v'
+check_equal edge_limits_in_a_shell "$(LD_PRELOAD="$agent" bash -c "$script" 2>&1)" "$(bash -c "$script" 2>&1)"
 
 check_equal nothing_is_left "$(named)" "$before"
 exit 0

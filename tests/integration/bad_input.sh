@@ -71,23 +71,45 @@ check_absent zombie_no_file "$dir/zombie.db"
 stop_target
 
 # A process that ends while it is attached to: recorded or gone, never a crash, a hang or half a file.
-races=0 race_trouble=
-for i in $(seq 1 25); do
+# race I: what is wrong; "raced" where it came to its end.
+race() {
+	local i=$1 racer status errors
+
 	"$TARGETS/exits" $((i % 12)) 0 >/dev/null &
 	racer=$!
-	run timeout -k 5 20 "$RSPROF" -p "$racer" -q -d 2s -o "$dir/race$i.db"
+	errors=$(timeout -k 5 20 "$RSPROF" -p "$racer" -q -d 2s -o "$dir/race$i.db" 2>&1 >/dev/null)
+	status=$?
 	wait "$racer"
 	case $status in
-	0) [ "$(sql "$dir/race$i.db" 'PRAGMA journal_mode')" = delete ] || race_trouble+="$i: no file " ;;
+	0) [ "$(sql "$dir/race$i.db" 'PRAGMA journal_mode')" = delete ] || echo "$i: no file" ;;
 	3)
-		[ ! -e "$dir/race$i.db" ] || race_trouble+="$i: a file was left "
-		[[ $errors == *"rsprof: "* ]] || race_trouble+="$i: said \"$errors\" "
+		[ ! -e "$dir/race$i.db" ] || echo "$i: a file was left"
+		[[ $errors == *"rsprof: "* ]] || echo "$i: said \"$errors\""
 		;;
-	*) race_trouble+="$i: exit code $status, \"$errors\" " ;;
+	*) echo "$i: exit code $status, \"$errors\"" ;;
 	esac
-	races=$((races + 1))
-done
-check_equal ending_while_attached "$races races $race_trouble" "25 races "
+	echo raced
+}
+
+# several COUNT FUNCTION: FUNCTION 1 to FUNCTION COUNT, some at a time; what they print is in $said. Most of it is
+# waiting for the kernel.
+several() {
+	local i pids=()
+
+	for ((i = 1; i <= $1; i++)); do
+		"$2" "$i" >"$dir/several$i" 2>&1 &
+		pids+=($!)
+		if [ ${#pids[@]} -eq 5 ] || [ "$i" -eq "$1" ]; then
+			wait "${pids[@]}"
+			pids=()
+		fi
+	done
+	said=$(cat "$dir"/several*)
+	rm -f "$dir"/several*
+}
+
+several 25 race
+check_equal ending_while_attached "$(grep -c '^raced$' <<<"$said") races $(grep -v '^raced$' <<<"$said")" "25 races "
 
 # Output.
 check_refusal no_folder 1 "$RSPROF" -p "$burn" -q -d 1s -o "$dir/none/here.db"
@@ -103,25 +125,30 @@ run timeout -k 5 30 "$RSPROF" -p "$burn" -q -d 200ms -o "$dir/link.db"
 check_equal output_dangling_link_is_not_followed "$([ -e "$dir/nowhere" ] && [ "$status" -ne 0 ]; echo $?)" 1
 
 # Interrupted while it starts: either a recording that was finished, or no file.
-interrupted=0 interrupt_trouble=
-for i in $(seq 1 15); do
-	"$RSPROF" -p "$burn" -q -d 3s -o "$dir/interrupted$i.db" >/dev/null 2>"$dir/interrupted.err" &
+# interrupt I: what is wrong; "interrupted" where it came to its end.
+interrupt() {
+	local i=$1 rsprof_pid status
+
+	"$RSPROF" -p "$burn" -q -d 3s -o "$dir/interrupted$i.db" >/dev/null 2>"$dir/interrupted$i.err" &
 	rsprof_pid=$!
 	sleep "$(printf '0.0%02d' $((i * 3)))"
 	kill -INT "$rsprof_pid" 2>/dev/null
-	wait_for 20 lib_is_gone "$rsprof_pid" || { kill -KILL "$rsprof_pid"; interrupt_trouble+="$i: hung "; }
+	wait_for 20 lib_is_gone "$rsprof_pid" || { kill -KILL "$rsprof_pid"; echo "$i: hung"; }
 	wait "$rsprof_pid"
 	status=$?
 	if [ -e "$dir/interrupted$i.db" ]; then
 		[ "$(sql "$dir/interrupted$i.db" 'PRAGMA journal_mode')" = delete ] && [ "$status" -eq 0 ] ||
-			interrupt_trouble+="$i: exit code $status and an unfinished file "
+			echo "$i: exit code $status and an unfinished file"
 	elif [ "$status" -eq 0 ]; then
-		interrupt_trouble+="$i: exit code 0 without a file "
+		echo "$i: exit code 0 without a file"
 	fi
-	[ -z "$(find "$dir" -name "interrupted$i.db-*")" ] || interrupt_trouble+="$i: left a journal "
-	interrupted=$((interrupted + 1))
-done
-check_equal interrupted_at_start "$interrupted times $interrupt_trouble" "15 times "
+	[ -z "$(find "$dir" -name "interrupted$i.db-*")" ] || echo "$i: left a journal"
+	echo interrupted
+}
+
+several 15 interrupt
+check_equal interrupted_at_start "$(grep -c '^interrupted$' <<<"$said") times $(grep -v '^interrupted$' <<<"$said")" \
+	"15 times "
 
 # Disk full: it stops loudly, what was committed can be read, the target goes on.
 mkdir "$dir/small"
@@ -143,6 +170,8 @@ if [ -n "${OWN_MOUNTS:-}" ] && mount -t tmpfs -o size=1m tmpfs "$dir/small" 2>/d
 	run "$RSPROF" top cpu "$db" --json
 	check_equal disk_full_is_readable "$status" 0
 	check_between disk_full_samples_stay "$(jq .total_samples <<<"$out")" 1 10000000
+	# It ends by itself only when its minute is over.
+	kill -KILL "$full_target"
 	stop_target "$full_target"
 	# No room at all: refused, and nothing is left.
 	rm -f "$dir"/small/*

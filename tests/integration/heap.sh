@@ -115,7 +115,7 @@ changes() {
 	record "$db" -p "$target_pid" --heap exact || not_ok "${name}_records" "$(cat "$db.err")"
 	kill -USR1 "$target_pid"
 	wait_for 20 grep -q "^$said" "$truth" || not_ok "${name}_target" "did not change"
-	wait_for 5 grep -q 'Watched from here on' "$db.err"
+	wait_for 5 grep -qE 'Watched from here on|is not counted' "$db.err"
 	kill -USR1 "$target_pid"
 	wait_for 20 grep -q '^done' "$truth" || not_ok "${name}_target_ends" "it did not"
 	kill -INT "$record_pid"
@@ -180,7 +180,7 @@ exactly roomy heapload.c "$counts" --heap-blocks $((HEAP_BLOCKS + 100000)) -- he
 # ---- CPU samples beside the probes, and what they cost
 
 beside() {
-	profile beside --heap exact --cpu-freq 999 -- heapload 1000 16 1000000 || return
+	profile beside --heap exact --cpu-freq 999 -- heapload 1000 16 400000 || return
 	top "$db"
 	figure beside "$(of .total_samples) CPU samples, $(of .complete_stacks_pct) % complete"
 	check_between beside_samples "$(of .total_samples)" 300 100000
@@ -200,11 +200,11 @@ steps_down() {
 	shift 2
 	db=$dir/$name.db
 	rm -f "$db"
-	start_ready "$name" heaprate 4
+	start_ready "$name" heaprate 2.5
 	record "$db" -p "$target_pid" "$@" || not_ok "${name}_records" "$(cat "$db.err")"
 	began=$EPOCHREALTIME
 	kill -USR1 "$target_pid"
-	sleep 1.5 # at the slow rate, at which it is left alone
+	sleep 1.2 # at the slow rate, at which it is left alone
 	check_equal "${name}_slow_is_exact" "$(grep -c 'rsprof: heap (' "$db.err")" 0
 	jump=$(awk "BEGIN { printf \"%.0f\", ($EPOCHREALTIME - $began) * 1000 }")
 	kill -USR1 "$target_pid"

@@ -126,13 +126,23 @@ start_target() {
 	target_pid=$!
 }
 
-# stop_target [PID]: ends what start_target started and waits for it.
+# stop_target [PID]: ends what start_target started and waits for it. Who holds the signal back while he works is
+# not waited for.
 stop_target() {
 	local pid=${1:-$target_pid}
 
 	kill -TERM "$pid" 2>/dev/null
-	wait_for 5 lib_is_gone "$pid" || kill -KILL "$pid" 2>/dev/null
+	wait_for 1 lib_is_gone "$pid" || { ! lib_holds_back "$pid" && wait_for 5 lib_is_gone "$pid"; } ||
+		kill -KILL "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
+}
+
+# Whether SIGTERM waits for the process to let it in.
+lib_holds_back() {
+	local pending
+
+	pending=$(awk '$1 == "ShdPnd:" { print $2 }' "/proc/$1/status" 2>/dev/null)
+	((0x${pending:-0} & 0x4000))
 }
 
 lib_is_gone() {

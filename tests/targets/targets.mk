@@ -142,7 +142,7 @@ $(TARGETS_OUT)/rustalloc: tests/targets/rustalloc.rs
 	$(Q)MAKEFLAGS= $(TARGETS_RUSTC) --edition 2021 -O -g -o $@ $<
 
 # What an agent inside the process has to see.
-TARGETS_AGENT := agentways agentprogress agentsafe agentbench agentedge
+TARGETS_AGENT := agentways agentprogress agentsafe agentbench agentedge agentthread
 TARGETS += $(TARGETS_AGENT:%=$(TARGETS_OUT)/%) $(TARGETS_OUT)/agentlook $(TARGETS_OUT)/agentthrow \
 	$(TARGETS_OUT)/agentsafe_own $(TARGETS_OUT)/agentjump $(TARGETS_OUT)/agentplug_a.so \
 	$(TARGETS_OUT)/agentplug_b.so $(TARGETS_OUT)/agentcount.so

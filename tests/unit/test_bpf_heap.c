@@ -1,11 +1,10 @@
 /* Heap programs count to the unit what a child does that knows what it does. */
 #include <pthread.h>
-#include <setjmp.h>
 
+#include "tests/unit/heap_sites.h"
 #include "tests/unit/heap_toys.h"
 
 enum {
-	TIMES = 100,
 	VERIFIED_MAX = 300000,
 	HUGE_SIZE = TOY_SIZE_MAX + 1,
 };
@@ -134,53 +133,6 @@ static void all_sites(const void *argument)
 
 /* ---- what is counted */
 
-/* Counts of one time, in calls and bytes. */
-static void check_site(struct heap_rig *heap, const char *name, const void *site,
-		       const struct bpf_heap_site *once)
-{
-	static const char *const fields[] = {
-		"allocs",	   "alloc_bytes", "frees",    "free_bytes",   "untracked",
-		"untracked_bytes", "temporary",	  "reallocs", "growth_bytes", "estimated"};
-	static const bool is_calls[] = {1, 0, 1, 0, 1, 0, 1, 1, 0, 1};
-	struct bpf_heap_site sum = heap_rig_sum(heap, site);
-	const __u64 *got = (const __u64 *)&sum, *want = (const __u64 *)once;
-
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-		uint64_t wanted = want[i] * TIMES * (is_calls[i] ? HEAP_ONE : 1);
-
-		if (got[i] != wanted)
-			FAIL("%s of %s is %" PRIu64 ", not %" PRIu64, fields[i], name,
-			     (uint64_t)got[i], wanted);
-	}
-}
-
-#define CHECK_SITE(site, ...)                                                                      \
-	check_site(heap, #site, (const void *)site, &(const struct bpf_heap_site){__VA_ARGS__})
-
-static void check_stacks(struct heap_rig *heap)
-{
-	bpf_heap_site_rows rows = {0};
-
-	bpf_read_heap_sites(&heap->loaded, &rows);
-	for (size_t i = 0; i < rows.count; i++) {
-		const struct bpf_sample *stack;
-
-		if (rows.items[i].key < HEAP_SITES_FIRST) {
-			CHECK_EQ_U64(rows.items[i].site.allocs, 0);
-			continue;
-		}
-		stack = heap_rig_stack(&heap->rig, rows.items[i].key);
-		CHECK(stack);
-		CHECK_EQ_U64(stack->end, WALK_COMPLETE);
-		rig_check_rooted(stack->pcs, stack->pc_count);
-	}
-	vec_done(&rows);
-	CHECK_EQ_U64(heap->rig.control->heap_stacks_lost, 0);
-	CHECK_EQ_U64(heap->rig.control->heap_sites_full, 0);
-	CHECK_EQ_U64(heap->rig.control->heap_blocks_full, 0);
-	CHECK_EQ_U64(heap->rig.control->heap_calls_missed, 0);
-}
-
 static void count_all(enum heap_attach attach)
 {
 	struct child child = child_fork(all_sites, NULL);
@@ -216,7 +168,7 @@ static void count_all(enum heap_attach attach)
 	CHECK_EQ_U64(control->brk_count, 2 * TIMES);
 	CHECK_EQ_I64(control->brk_bytes, 4000 * TIMES);
 	CHECK_EQ_U64(heap_rig_block_count(heap), TIMES);
-	check_stacks(heap);
+	heap_check_stacks(heap);
 	child_end(&child);
 	heap_rig_free(heap);
 }
@@ -234,6 +186,20 @@ TEST(every_call_is_counted_by_links_of_many)
 TEST(every_call_is_counted_by_perf_events)
 {
 	count_all(HEAP_ATTACH_PERF);
+}
+
+TEST(cleared_blocks_are_unknown)
+{
+	struct child child = child_fork(all_sites, NULL);
+	struct heap_rig *heap =
+		heap_rig_on(&child, heap_rig_open(), HEAP_ATTACH_SESSION, BPF_HEAP_EXACT);
+
+	rig_let_work(&heap->rig, &child);
+	CHECK_EQ_U64(heap_rig_block_count(heap), TIMES);
+	bpf_clear_heap_blocks(&heap->loaded);
+	CHECK_EQ_U64(heap_rig_block_count(heap), 0);
+	child_end(&child);
+	heap_rig_free(heap);
 }
 
 /* ---- hits and the programs themselves */
@@ -323,291 +289,6 @@ TEST(without_heap_nothing_of_it_is_loaded)
 	CHECK(bpf_map__fd(skel->maps.heap_rooms) < 0);
 	heap_rig_free(heap);
 	child_end(&child);
-}
-
-/* ---- calls in the midst of others */
-
-enum { STACK_BYTES = 1 << 18 };
-
-static sigjmp_buf out_of_handler;
-
-SITE static void handle(int signal)
-{
-	toy_during = NULL;
-	toy_free(toy_malloc(33));
-	CHECK(toy_malloc(34));
-}
-
-static void handle_and_leave(int signal)
-{
-	toy_during = NULL;
-	siglongjmp(out_of_handler, 1);
-}
-
-static void interrupt(void)
-{
-	raise(SIGUSR1);
-}
-
-SITE static void interrupted(void)
-{
-	toy_during = interrupt;
-	toy_free(toy_malloc(55));
-}
-
-SITE static void left(void)
-{
-	if (sigsetjmp(out_of_handler, 1) == 0)
-		CHECK(toy_malloc(66));
-}
-
-static void on_signal(void (*handler)(int), void *stack)
-{
-	struct sigaction action = {.sa_handler = handler, .sa_flags = stack ? SA_ONSTACK : 0};
-	stack_t other = {.ss_sp = stack, .ss_size = STACK_BYTES};
-
-	if (stack)
-		sigaltstack(&other, NULL);
-	sigaction(SIGUSR1, &action, NULL);
-}
-
-static void in_signal_handlers(const void *argument)
-{
-	static uint8_t other[STACK_BYTES];
-	const bool *has_stack = argument;
-
-	on_signal(handle, *has_stack ? other : NULL);
-	child_ready();
-	child_await();
-	for (int i = 0; i < TIMES; i++)
-		interrupted();
-	child_ready();
-	child_await();
-}
-
-static void count_in_handlers(enum heap_attach attach, bool has_stack)
-{
-	struct child child = child_fork(in_signal_handlers, &has_stack);
-	struct heap_rig *heap = heap_rig_on(&child, heap_rig_open(), attach, BPF_HEAP_EXACT);
-
-	rig_let_work(&heap->rig, &child);
-	/* All of them lie on the stack of `interrupted`. */
-	CHECK_SITE(handle, .allocs = 2, .alloc_bytes = 67, .frees = 1, .free_bytes = 33,
-		   .temporary = 1);
-	CHECK_SITE(interrupted, .allocs = 3, .alloc_bytes = 55 + 67, .frees = 2,
-		   .free_bytes = 55 + 33, .temporary = 2);
-	CHECK_EQ_U64(heap->rig.control->unknown_frees, 0);
-	check_stacks(heap);
-	child_end(&child);
-	heap_rig_free(heap);
-}
-
-TEST(allocations_in_a_handler_during_another_are_calls)
-{
-	count_in_handlers(HEAP_ATTACH_SESSION, false);
-}
-
-TEST(allocations_in_a_handler_on_its_own_stack_are_calls)
-{
-	count_in_handlers(HEAP_ATTACH_SESSION, true);
-}
-
-TEST(allocations_in_a_handler_are_calls_without_sessions_too)
-{
-	count_in_handlers(HEAP_ATTACH_MULTI, false);
-	count_in_handlers(HEAP_ATTACH_PERF, false);
-}
-
-static void *interrupted_thread(void *other)
-{
-	on_signal(handle, other);
-	for (int i = 0; i < TIMES; i++)
-		interrupted();
-	return NULL;
-}
-
-/* The handler's stack is above the one that it interrupts. */
-static void above(const void *argument)
-{
-	char *memory = mmap(NULL, 2 * STACK_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	pthread_attr_t attr;
-	pthread_t thread;
-
-	child_ready();
-	child_await();
-	pthread_attr_init(&attr);
-	pthread_attr_setstack(&attr, memory, STACK_BYTES);
-	pthread_create(&thread, &attr, interrupted_thread, memory + STACK_BYTES);
-	pthread_join(thread, NULL);
-	child_ready();
-	child_await();
-}
-
-/* A return probe would end the process. */
-TEST(a_call_above_one_that_is_not_over_is_missed)
-{
-	struct child child = child_fork(above, NULL);
-	struct heap_rig *heap =
-		heap_rig_on(&child, heap_rig_open(), HEAP_ATTACH_SESSION, BPF_HEAP_EXACT);
-
-	rig_let_work(&heap->rig, &child);
-	CHECK_SITE(interrupted, .allocs = 1, .alloc_bytes = 55, .frees = 1, .free_bytes = 55,
-		   .temporary = 1);
-	CHECK_EQ_U64(heap->rig.control->heap_calls_missed, 2 * TIMES);
-	CHECK_EQ_U64(heap->rig.control->unknown_frees, TIMES);
-	child_end(&child);
-	heap_rig_free(heap);
-}
-
-static void leave_calls(const void *argument)
-{
-	on_signal(handle_and_leave, NULL);
-	child_ready();
-	child_await();
-	for (int i = 0; i < TIMES; i++) {
-		toy_during = interrupt;
-		left();
-		churn();
-	}
-	child_ready();
-	child_await();
-}
-
-TEST(a_call_that_is_left_is_no_call)
-{
-	for (int attach = HEAP_ATTACH_SESSION; attach <= HEAP_ATTACH_PERF; attach++) {
-		struct child child = child_fork(leave_calls, NULL);
-		struct heap_rig *heap =
-			heap_rig_on(&child, heap_rig_open(), attach, BPF_HEAP_EXACT);
-
-		rig_let_work(&heap->rig, &child);
-		CHECK_SITE(left, .allocs = 0);
-		CHECK_SITE(churn, .allocs = 1, .alloc_bytes = 24, .frees = 1, .free_bytes = 24,
-			   .temporary = 1);
-		CHECK_EQ_U64(heap->rig.control->heap_calls_missed, 0);
-		child_end(&child);
-		heap_rig_free(heap);
-	}
-}
-
-/* ---- bounds */
-
-enum { MANY = 2000 };
-
-APART static void *descend(uint32_t path, int depth)
-{
-	void *block;
-
-	if (!depth)
-		return toy_malloc(16);
-	if (path & 1) {
-		block = descend(path >> 1, depth - 1);
-		/* Else the compiler makes one call of both. */
-		asm volatile("nop");
-	} else {
-		block = descend(path >> 1, depth - 1);
-	}
-	*(volatile char *)block = 1;
-	return block;
-}
-
-static void many_stacks(const void *argument)
-{
-	static void *blocks[MANY];
-
-	child_ready();
-	child_await();
-	for (uint32_t i = 0; i < MANY; i++)
-		blocks[i] = descend(i, 11);
-	for (uint32_t i = 0; i < MANY; i++)
-		toy_free(blocks[i]);
-	child_ready();
-	child_await();
-}
-
-static struct bpf_heap_site site_of(struct heap_rig *heap, uint64_t key)
-{
-	struct bpf_heap_site site;
-
-	CHECK(bpf_map_lookup_elem(heap->loaded.heap_sites_fd, &key, &site) == 0);
-	return site;
-}
-
-TEST(blocks_beyond_the_map_are_untracked)
-{
-	enum { BLOCKS = 100 };
-	struct child child = child_fork(many_stacks, NULL);
-	struct heap_rig *heap = heap_rig_open();
-	struct bpf_heap_site sum;
-
-	heap->config.heap_blocks_max = BLOCKS;
-	heap_rig_on(&child, heap, HEAP_ATTACH_SESSION, BPF_HEAP_EXACT);
-	rig_let_work(&heap->rig, &child);
-	sum = heap_rig_sum(heap, NULL);
-	CHECK_EQ_U64(sum.allocs, MANY * HEAP_ONE);
-	CHECK_EQ_U64(sum.untracked, (MANY - BLOCKS) * HEAP_ONE);
-	CHECK_EQ_U64(sum.untracked_bytes, (MANY - BLOCKS) * 16);
-	CHECK_EQ_U64(sum.frees, BLOCKS * HEAP_ONE);
-	CHECK_EQ_U64(heap->rig.control->heap_blocks_full, MANY - BLOCKS);
-	CHECK_EQ_U64(heap->rig.control->unknown_frees, MANY - BLOCKS);
-	child_end(&child);
-	heap_rig_free(heap);
-}
-
-TEST(stacks_beyond_the_map_are_one_site)
-{
-	enum { STACKS = 50 };
-	struct child child = child_fork(many_stacks, NULL);
-	struct heap_rig *heap = heap_rig_open();
-	struct bpf_heap_site full;
-
-	heap->config.heap_stacks_max = STACKS;
-	heap_rig_on(&child, heap, HEAP_ATTACH_SESSION, BPF_HEAP_EXACT);
-	rig_let_work(&heap->rig, &child);
-	full = site_of(heap, HEAP_SITE_FULL);
-	CHECK_EQ_U64(heap_rig_sum(heap, NULL).allocs, MANY * HEAP_ONE);
-	CHECK_EQ_U64(full.allocs, (MANY - STACKS) * HEAP_ONE);
-	CHECK_EQ_U64(full.frees, full.allocs);
-	CHECK_EQ_U64(full.free_bytes, (MANY - STACKS) * 16);
-	CHECK_EQ_U64(heap->rig.control->heap_sites_full, MANY - STACKS);
-	child_end(&child);
-	heap_rig_free(heap);
-}
-
-TEST(stacks_that_find_no_room_in_the_ring_are_one_site)
-{
-	struct child child = child_fork(many_stacks, NULL);
-	struct heap_rig *heap = heap_rig_open();
-	struct bpf_heap_site untold;
-
-	heap->config.buffer_bytes = BPF_RING_BYTES_MIN;
-	heap_rig_on(&child, heap, HEAP_ATTACH_SESSION, BPF_HEAP_EXACT);
-	child_tell(&child, 'g');
-	child_hear(&child);
-	untold = site_of(heap, HEAP_SITE_UNTOLD);
-	rig_drain(&heap->rig);
-	CHECK_BETWEEN(untold.allocs, HEAP_ONE, (MANY - 100) * HEAP_ONE);
-	CHECK_EQ_U64(untold.allocs, heap->rig.control->heap_stacks_lost * HEAP_ONE);
-	CHECK_EQ_U64(rig_count(&heap->rig, BPF_RECORD_HEAP_STACK) * HEAP_ONE + untold.allocs,
-		     MANY * HEAP_ONE);
-	CHECK_EQ_U64(heap_rig_sum(heap, NULL).allocs, MANY * HEAP_ONE);
-	child_end(&child);
-	heap_rig_free(heap);
-}
-
-TEST(cleared_blocks_are_unknown)
-{
-	struct child child = child_fork(all_sites, NULL);
-	struct heap_rig *heap =
-		heap_rig_on(&child, heap_rig_open(), HEAP_ATTACH_SESSION, BPF_HEAP_EXACT);
-
-	rig_let_work(&heap->rig, &child);
-	CHECK_EQ_U64(heap_rig_block_count(heap), TIMES);
-	bpf_clear_heap_blocks(&heap->loaded);
-	CHECK_EQ_U64(heap_rig_block_count(heap), 0);
-	child_end(&child);
-	heap_rig_free(heap);
 }
 
 /* ---- threads */

@@ -2,7 +2,6 @@
  * often where it depends on the moment; ten times by default. */
 #include "tests/unit/inject_rig.h"
 
-#include <errno.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
@@ -16,20 +15,6 @@ static unsigned rounds(void)
 }
 
 /* It works on, at moments that differ, and says that nothing went wrong. */
-/* On a busy machine the target may be seldom looked at; then it is refused, and was not changed. */
-static int inject_patiently(struct injectee *injectee, struct inject_result *ret_result,
-			    struct err *err)
-{
-	int ret = -EAGAIN;
-
-	for (int tries = 0; tries < 3 && ret == -EAGAIN; tries++) {
-		ret = injectee_inject(injectee, ret_result, err);
-		if (ret == -EAGAIN)
-			printf("# once more: %s\n", err->sentence);
-	}
-	return ret;
-}
-
 static void inject_at_work(const char *const *arguments, bool until_told)
 {
 	uint64_t pauses[1024];
@@ -43,7 +28,7 @@ static void inject_at_work(const char *const *arguments, bool until_told)
 
 		injectee_start(&injectee, arguments);
 		rig_nap_us(1000 + i * 7919 % 20000);
-		if (inject_patiently(&injectee, &result, &err) < 0)
+		if (injectee_inject(&injectee, &result, &err) < 0)
 			FAIL("round %u: %s", i, err.sentence);
 		CHECK(!result.was_there && result.tid > 0 && result.tries > 0);
 		pauses[i] = result.pause_ns;
