@@ -51,8 +51,8 @@ AGENT_LDFLAGS = -shared -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs,-z,nodelete -
 BPF_FLAGS := -O2 -g -target bpf -ffreestanding -I. -idirafter /usr/include/$(shell $(CC) -print-multiarch) \
 	-Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror)
 
-# In link order. libbpf needs elf and z, Debian's static libdw the last three.
-LIBRARIES = -lbpf -ldw -lelf -lsqlite3 -liberty -lz -llzma -lbz2 -lzstd
+# In link order. libbpf needs elf and z, Debian's static libdw the last three but one, which is ncurses' terminfo.
+LIBRARIES = -lbpf -ldw -lelf -lsqlite3 -liberty -lz -llzma -lbz2 -lzstd -ltinfo
 LIBS = $(if $(filter 0,$(STATIC)),$(LIBRARIES),-Wl,-Bstatic $(LIBRARIES) -Wl,-Bdynamic) -lm -lpthread -ldl
 
 # ---- what there is
@@ -67,7 +67,8 @@ GENERATED = $(patsubst %.sql,$(OBJ)/gen/%.inc,$(wildcard reader/*/*.sql)) \
 KIT_OBJECTS = $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/lib/*.c))
 UNIT_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/unit/test_*.c))
 BENCH_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/*.c))
-SCRIPTS = $(wildcard tests/contract/*.sh tests/integration/*.sh)
+TUI_PROGRAMS = $(patsubst %.c,$(OBJ)/%,$(wildcard tests/tui/*.c))
+SCRIPTS = $(wildcard tests/contract/*.sh tests/integration/*.sh tests/tui/*.sh)
 DOCUMENTS = $(addprefix $(OUT)/share/,rsprof.1 rsprof.bash _rsprof rsprof.fish)
 
 # The programs that tests profile: targets.mk adds to TARGETS what it knows to build in TARGETS_OUT.
@@ -110,6 +111,18 @@ $(OUT)/librsprof_agent.so: $(AGENT_OBJECTS) agent/exports.map $(OBJ)/sources
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(AGENT_FLAGS) $(AGENT_LDFLAGS) -o $@ $(AGENT_OBJECTS)
+
+# The agent without memos, which the benchmark compares it with.
+WALK_PARTS = agent/heap.c agent/unwind.c
+WALK_OBJECTS = $(WALK_PARTS:%.c=$(OBJ)/agent_walk/%.o)
+$(OBJ)/agent_walk/%.o: %.c $(OBJ)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(AGENT_CPPFLAGS) -DUNWIND_HAS_MEMOS=0 $(AGENT_FLAGS) -MMD -MP -c -o $@ $<
+
+$(OBJ)/agent_walk/librsprof_agent.so: $(filter-out $(WALK_PARTS:%.c=$(OBJ)/agent/%.o),$(AGENT_OBJECTS)) $(WALK_OBJECTS) agent/exports.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(AGENT_FLAGS) $(AGENT_LDFLAGS) -o $@ $(filter %.o,$^)
 
 # One object: who needs a part of it gets the hooks, too, and none of its names but those for programs.
 $(OUT)/librsprof.a: $(AGENT_OBJECTS) $(OBJ)/sources
@@ -181,12 +194,12 @@ $(UNIT_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/fla
 AGENT_PARTS = $(patsubst %.c,$(OBJ)/agent/%.o,$(wildcard agent/unwind*.c) agent/site.c $(wildcard agent/sys.c) $(wildcard shm/*.c))
 $(filter $(OBJ)/tests/unit/test_agent_unwind% $(OBJ)/tests/unit/test_agent_site,$(UNIT_PROGRAMS)): $(AGENT_PARTS)
 
-$(BENCH_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/flags
+$(BENCH_PROGRAMS) $(TUI_PROGRAMS): $(OBJ)/%: $(OBJ)/%.o $(KIT_OBJECTS) $(OBJ)/reader.a $(OBJ)/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 # Files on the way that make would remove.
-.SECONDARY: $(GENERATED) $(BPF_OBJECTS) $(UNIT_PROGRAMS:=.o) $(BENCH_PROGRAMS:=.o) $(KIT_OBJECTS)
+.SECONDARY: $(GENERATED) $(BPF_OBJECTS) $(UNIT_PROGRAMS:=.o) $(BENCH_PROGRAMS:=.o) $(TUI_PROGRAMS:=.o) $(KIT_OBJECTS)
 
 export_tests = RSPROF=$(OUT)/rsprof TARGETS=$(TARGETS_OUT) BUILD=$(OUT) OBJ=$(OBJ) MODE=$(MODE) V=$(V)
 
@@ -194,12 +207,12 @@ export_tests = RSPROF=$(OUT)/rsprof TARGETS=$(TARGETS_OUT) BUILD=$(OUT) OBJ=$(OB
 targets: $(TARGETS) ## the programs that tests profile
 
 .PHONY: check
-check: all targets $(UNIT_PROGRAMS) ## every test that this machine allows; T=WORD: some of them
+check: all targets $(UNIT_PROGRAMS) $(TUI_PROGRAMS) ## every test that this machine allows; T=WORD: some of them
 	$(Q)$(export_tests) tests/run $(if $(T),$(foreach test,$(UNIT_PROGRAMS) $(SCRIPTS),$(if \
 		$(findstring $(T),$(test:$(OBJ)/%=%)),$(test))),$(UNIT_PROGRAMS) $(SCRIPTS))
 
 .PHONY: bench
-bench: all targets $(BENCH_PROGRAMS) ## measures rsprof and what it costs (tests/bench/RESULTS.md)
+bench: all targets $(BENCH_PROGRAMS) $(OBJ)/agent_walk/librsprof_agent.so ## measures rsprof and what it costs (tests/bench/RESULTS.md)
 	$(Q)$(export_tests) tests/bench/run
 
 .PHONY: lint
@@ -264,4 +277,4 @@ clean: ## removes build/
 	$(Q)rm -rf build
 
 -include $(AGENT_OBJECTS:.o=.d) $(READER_OBJECTS:.o=.d) $(OBJ)/reader/main.d $(KIT_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) \
-	$(BPF_OBJECTS:.o=.d) $(BENCH_PROGRAMS:=.d)
+	$(BPF_OBJECTS:.o=.d) $(BENCH_PROGRAMS:=.d) $(WALK_OBJECTS:.o=.d) $(TUI_PROGRAMS:=.d)

@@ -7,6 +7,7 @@
 
 #include "reader/record_agent.h"
 #include "reader/record_options.h"
+#include "reader/record_screen.h"
 #include "reader/record_signals.h"
 #include "reader/util/fmt.h"
 #include "reader/util/own.h"
@@ -67,6 +68,7 @@ static int attach(const struct record_options *options, int signal_fd, struct er
 		run.target = target;
 		if (target)
 			run.process_name = target->comm;
+		run.has_screen = record_has_screen(options);
 		result = record(&run, err);
 	}
 	target_free(target);

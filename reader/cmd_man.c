@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reader/tui/keys.h"
 #include "reader/util/opt_help.h"
 #include "reader/util/str.h"
 #include "reader/util/wrap.h"
@@ -141,7 +142,26 @@ static void print_environment(void)
 	       "not name.\n");
 	printf(".TP\n.B RSPROF_AGENT_LIB\nThe agent's library, where it is neither beside rsprof "
 	       "nor in ../lib from there.\n");
-	printf(".TP\n.B NO_COLOR\nIf set, tables have no colours.\n");
+	printf(".TP\n.B RSPROF_SOURCE_PATH\nFolders that source is looked for in, separated by "
+	       "colons.\n");
+	printf(".TP\n.B NO_COLOR\nIf set, tables and the terminal have no colours.\n");
+	printf(".TP\n.B COLORTERM\n\\fItruecolor\\fR or \\fI24bit\\fR: the terminal shows 24-bit "
+	       "colours.\n");
+}
+
+/* The table that the terminal looks keys up in. */
+static void print_keys(void)
+{
+	printf(".SH KEYS\nOf the terminal that \\fBrsprof view\\fR shows.\n");
+	for (const struct key_help *help = key_helps; help->keys; help++) {
+		if (help->group)
+			printf(".SS %s\n", help->group);
+		printf(".TP\n.B ");
+		print_roff_text(help->keys);
+		printf("\n");
+		print_roff_text(help->does);
+		printf("\n");
+	}
 }
 
 static void print_agent(void)
@@ -202,6 +222,7 @@ static int run(int argc, char **argv, struct err *err)
 		if (!verbs[i]->is_hidden)
 			print_verb(verbs[i]);
 	}
+	print_keys();
 	print_environment();
 	print_agent();
 	printf(".SH EXIT STATUS\n"
@@ -216,6 +237,8 @@ static int run(int argc, char **argv, struct err *err)
 	       ".TP\n.B rsprof \\-p 1234 \\-d 30s \\-o app.db\nRecord process 1234 for 30 "
 	       "seconds.\n"
 	       ".TP\n.B rsprof top cpu app.db\nThe lines that cost most.\n"
+	       ".TP\n.B rsprof annotate app.db parse_header\nIts source, with what each line "
+	       "cost.\n"
 	       ".TP\n.B rsprof query app.db \\(aqSELECT * FROM meta\\(aq\nRead it with SQL.\n"
 	       ".SH SEE ALSO\n.BR perf (1),\n.BR sqlite3 (1),\n.BR perf_event_open (2)\n");
 	return 0;

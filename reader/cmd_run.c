@@ -10,7 +10,9 @@
 
 #include "reader/record_agent.h"
 #include "reader/record_options.h"
+#include "reader/record_screen.h"
 #include "reader/record_signals.h"
+#include "reader/run_output.h"
 #include "reader/util/mem.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
@@ -24,6 +26,7 @@ struct child {
 	int go_fd;     /* a struct agent_order lets it exec; closed: it gives up */
 	int failed_fd; /* its errno if exec fails; closed by a successful exec */
 	struct agent_plan *agent;
+	struct run_output *output;
 };
 
 /* Finds the command as execvp would; a new string. On failure the exit code, and *err. */
@@ -78,6 +81,7 @@ static void wait_and_exec(const struct child *child, char **command, const sigse
 	if (read(child->go_fd, &order, sizeof(order)) != sizeof(order))
 		_exit(EXIT_NOT_RUN);
 	record_agent_enter(child->agent, &order);
+	run_output_enter(child->output);
 	signal(SIGQUIT, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(command[0], command);
@@ -87,8 +91,8 @@ static void wait_and_exec(const struct child *child, char **command, const sigse
 	_exit(failure == ENOENT ? EXIT_NO_COMMAND : EXIT_NOT_EXECUTABLE);
 }
 
-static int start_child(char **command, struct agent_plan *agent, const sigset_t *mask,
-		       struct child *ret_child, struct err *err)
+static int start_child(char **command, struct agent_plan *agent, struct run_output *output,
+		       const sigset_t *mask, struct child *ret_child, struct err *err)
 {
 	int go[2], failed[2];
 	pid_t pid;
@@ -104,7 +108,7 @@ static int start_child(char **command, struct agent_plan *agent, const sigset_t 
 	}
 	pid = fork();
 	if (pid == 0) {
-		struct child self = {.go_fd = go[0], .failed_fd = failed[1], .agent = agent};
+		struct child self = {0, go[0], failed[1], agent, output};
 
 		close(go[1]);
 		close(failed[0]);
@@ -112,7 +116,7 @@ static int start_child(char **command, struct agent_plan *agent, const sigset_t 
 	}
 	close(go[0]);
 	close(failed[1]);
-	*ret_child = (struct child){pid, go[1], failed[0], agent};
+	*ret_child = (struct child){pid, go[1], failed[0], agent, output};
 	if (pid < 0) {
 		int failure = errno;
 
@@ -185,6 +189,7 @@ static int record_child(const struct record_options *options, char **command, ch
 			int signal_fd, const sigset_t *mask, struct err *err)
 {
 	OWN(agent_plan_done) struct agent_plan agent;
+	struct run_output output = {.fd = -1};
 	struct target *target = NULL;
 	struct child child;
 	struct record_run run = {
@@ -193,12 +198,15 @@ static int record_child(const struct record_options *options, char **command, ch
 		.context = &child,
 		.agent = &agent,
 		.summary_to_stderr = true,
+		.has_screen = record_has_screen(options),
 		.signal_fd = signal_fd,
 	};
-	int result, status = 0;
+	int result, status;
 
 	record_agent_plan(path, &agent);
-	if (start_child(command, &agent, mask, &child, err) < 0) {
+	if ((run.has_screen && run_output_open(&output, err) < 0) ||
+	    start_child(command, &agent, &output, mask, &child, err) < 0) {
+		run_output_close(&output);
 		free(path);
 		return EXIT_NOT_RUN;
 	}
@@ -216,9 +224,9 @@ static int record_child(const struct record_options *options, char **command, ch
 	close(child.go_fd);
 	close(child.failed_fd);
 	target_free(target);
-	record_signals_arm();
-	while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	record_signals_arm_all();
+	status = run_output_wait(&output, child.pid);
+	run_output_close(&output);
 	return exit_code_of(status);
 }
 

@@ -4,19 +4,14 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "reader/core/event_kind.h"
-#include "reader/record/resolve.h"
-#include "reader/store/store.h"
-#include "reader/util/fmt.h"
+#include "reader/reading.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
 #include "reader/view/heap.h"
 #include "reader/view/view.h"
-#include "reader/view/window.h"
 
 struct top_options {
 	uint64_t top;
@@ -193,73 +188,16 @@ static int choose_event(const char *kind, const struct snapshot *snapshot,
 	return -EINVAL;
 }
 
-static int open_snapshot(const char *path, const struct top_options *options,
-			 struct snapshot **ret_snapshot, struct err *err)
-{
-	const struct window_request request = {
-		.since_ns = options->since, .until_ns = options->until, .window = options->window};
-	struct store_window window;
-	struct store_reader *reader;
-	int r = store_reader_open(path, &reader, err);
-
-	if (r < 0)
-		return r;
-	r = window_resolve(&request, store_reader_duration_ns(reader), &window.from_ns,
-			   &window.to_ns, err);
-	if (r == 0)
-		r = store_reader_snapshot(reader, window, ret_snapshot, err);
-	store_reader_close(reader);
-	return r;
-}
-
-static void resolve_rest(struct snapshot *snapshot)
-{
-	char number[FMT_MAX];
-
-	if (!snapshot->unresolved_count)
-		return;
-	resolve_late(snapshot);
-	if (snapshot->unresolved_count)
-		fprintf(stderr,
-			"rsprof: %s frames have no names: the recording did not resolve them, and "
-			"the same binaries are not here.\n",
-			fmt_count(number, snapshot->unresolved_count));
-}
-
-static bool is_set(const char *variable)
-{
-	const char *value = getenv(variable);
-
-	return value && *value;
-}
-
-static struct view_print terminal(void)
-{
-	struct view_print print = {0};
-	const char *term = getenv("TERM"), *columns = getenv("COLUMNS");
-	struct winsize size = {0};
-	uint64_t count;
-
-	if (!isatty(STDOUT_FILENO))
-		return print;
-	print.colour = !is_set("NO_COLOR") && (!term || strcmp(term, "dumb"));
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-		print.columns = size.ws_col;
-	else if (columns && parse_count(columns, &count) == 0 && count <= UINT16_MAX)
-		print.columns = count;
-	return print;
-}
-
 static int show_samples(const char *kind, const struct top_options *options,
 			struct snapshot *snapshot, struct view_request *request, struct err *err)
 {
-	struct view_print print = terminal();
+	struct view_print print = reading_terminal();
 	struct view *view;
 	int r = choose_event(kind, snapshot, request, err);
 
 	if (r < 0)
 		return r;
-	resolve_rest(snapshot);
+	reading_resolve(snapshot);
 	r = view_build(snapshot, request, &view, err);
 	if (r < 0)
 		return r;
@@ -276,12 +214,12 @@ static int show_samples(const char *kind, const struct top_options *options,
 static int show_heap(const struct top_options *options, struct snapshot *snapshot,
 		     const struct view_request *request, struct err *err)
 {
-	struct view_print print = terminal();
+	struct view_print print = reading_terminal();
 	struct heap_view *view;
 	int r;
 
 	if (heap_view_is_there(snapshot))
-		resolve_rest(snapshot);
+		reading_resolve(snapshot);
 	r = heap_view_build(snapshot, request, &view, err);
 	if (r < 0)
 		return r;
@@ -321,6 +259,7 @@ static int run(int argc, char **argv, struct err *err)
 	struct top_options options = {.top = 20};
 	struct snapshot *snapshot = NULL;
 	struct view_request request;
+	struct window_request window;
 	bool help = false;
 	int operands = 0, r;
 
@@ -347,7 +286,9 @@ static int run(int argc, char **argv, struct err *err)
 		.include_internal = options.include_internal,
 		.no_inline = options.no_inline,
 	};
-	r = open_snapshot(argv[2], &options, &snapshot, err);
+	window = (struct window_request){
+		.since_ns = options.since, .until_ns = options.until, .window = options.window};
+	r = reading_open(argv[2], &window, &snapshot, err);
 	if (r < 0)
 		return r;
 	if (!strcmp(argv[1], "heap"))

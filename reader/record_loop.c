@@ -7,26 +7,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "reader/record/resolve.h"
 #include "reader/record/session.h"
 #include "reader/record_signals.h"
+#include "reader/record_screen.h"
 #include "reader/record_source.h"
+#include "reader/record_summary.h"
 #include "reader/util/clock.h"
 #include "reader/util/fmt.h"
 #include "reader/util/mem.h"
 #include "reader/util/own.h"
 #include "reader/util/str.h"
-#include "reader/view/heap.h"
-#include "reader/view/view.h"
 
 #define PROGRESS_NS NS_PER_S
 /* Where stderr is a file or a pipe, a line now and then is enough. */
 #define PROGRESS_PLAIN_NS (10 * NS_PER_S)
-
-enum { SUMMARY_ROWS = 10 };
 
 struct loop {
 	const struct record_run *run;
@@ -128,117 +124,6 @@ static void wait_for_end(struct loop *loop)
 	}
 }
 
-/* All of rsprof's own, opening and building tables included, over all of its time. */
-static void print_own_cost(FILE *to, uint64_t elapsed_ns)
-{
-	struct rusage usage;
-	char memory[FMT_MAX];
-	double cpu_ns;
-
-	getrusage(RUSAGE_SELF, &usage);
-	cpu_ns = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
-		 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3;
-	fprintf(to, "rsprof used %.1f %% CPU, %s\n",
-		elapsed_ns ? 100 * cpu_ns / (double)elapsed_ns : 0,
-		fmt_bytes(memory, (uint64_t)usage.ru_maxrss * 1024));
-}
-
-/* The first rows of `rsprof top`; nothing where the event has nothing to show and need not. */
-static int print_top(FILE *to, const struct snapshot *snapshot, const char *event, bool skip_empty,
-		     struct err *err)
-{
-	struct view_request request = {.top = SUMMARY_ROWS, .event = event};
-	struct view_print print = {0};
-	struct view *view;
-	int result = view_build(snapshot, &request, &view, err);
-
-	if (result < 0)
-		return result;
-	if (!skip_empty || view->total_wait_ns) {
-		view_print_text(to, snapshot, view, &request, &print);
-		fputc('\n', to);
-	}
-	view_free(view);
-	return 0;
-}
-
-/* Likewise, of `rsprof top heap`; nothing where nothing was allocated. */
-static int print_top_heap(FILE *to, const struct snapshot *snapshot, struct err *err)
-{
-	struct view_request request = {.top = SUMMARY_ROWS};
-	struct view_print print = {0};
-	struct heap_view *view;
-	int result = heap_view_build(snapshot, &request, &view, err);
-
-	if (result < 0)
-		return result;
-	if (view->location_count) {
-		heap_view_print_text(to, snapshot, view, &request, &print);
-		fputc('\n', to);
-	}
-	heap_view_free(view);
-	return 0;
-}
-
-/* What the heap's probes did to the target. */
-static void print_probe_cost(FILE *to, const struct snapshot *snapshot, bool is_utf8)
-{
-	const char *share = snapshot_meta_get(snapshot, "heap_cost_pct");
-	const struct snapshot_heap_poll *last;
-	char hits[FMT_MAX];
-
-	if (!snapshot->heap_poll_count)
-		return;
-	last = &snapshot->heap_polls[snapshot->heap_poll_count - 1];
-	if (!last->state.hits || !last->state.cost_ns)
-		return;
-	fprintf(to, "heap probes: %s hits x %.1f %s", fmt_count(hits, last->state.hits),
-		(double)last->state.cost_ns / (double)last->state.hits / 1000,
-		is_utf8 ? "µs" : "us");
-	if (share)
-		fprintf(to, " = %.1f %% of the target's CPU time", strtod(share, NULL));
-	fputs(" (estimate)\n", to);
-}
-
-/* From the finished file, as `rsprof top` reads it: the two cannot disagree. */
-static int print_summary(const struct loop *loop, struct err *err)
-{
-	FILE *to = loop->run->summary_to_stderr ? stderr : stdout;
-	struct store_window everything = {0, UINT64_MAX};
-	struct store_reader *reader;
-	struct snapshot *snapshot = NULL;
-	const char *wait;
-	bool has_samples;
-	int result = store_reader_open(loop->output, &reader, err);
-
-	if (result < 0)
-		return result;
-	result = store_reader_snapshot(reader, everything, &snapshot, err);
-	if (result < 0) {
-		store_reader_close(reader);
-		return result;
-	}
-	wait = view_wait_event(snapshot);
-	has_samples = view_has_samples(snapshot) || !wait;
-	if (has_samples)
-		result = print_top(to, snapshot, NULL, false, err);
-	if (result == 0 && wait)
-		result = print_top(to, snapshot, wait, has_samples, err);
-	if (result == 0 && heap_view_is_there(snapshot)) {
-		result = print_top_heap(to, snapshot, err);
-		if (result == 0)
-			print_probe_cost(to, snapshot, loop->is_utf8);
-	}
-	if (result == 0) {
-		print_own_cost(to, clock_now_ns() - loop->began_ns);
-		fprintf(to, "saved: %s\nnext: rsprof top %s %s\n", loop->output,
-			has_samples ? "cpu" : "wait", loop->output);
-	}
-	snapshot_free(snapshot);
-	store_reader_close(reader);
-	return result;
-}
-
 static void print_line(const struct str *line)
 {
 	if (line->length)
@@ -320,11 +205,65 @@ static int open_session(struct session_config *config, struct source_choice *cho
 	}
 }
 
+static void print_target_end(const struct loop *loop, uint64_t elapsed_ns)
+{
+	OWN(str_done) struct str line = {0};
+	char length[FMT_MAX];
+
+	str_add(&line, "ended: ");
+	str_add_scrubbed(&line, loop->run->process_name);
+	fprintf(stderr, "%s has exited after %s\n", str_text(&line),
+		fmt_duration(length, elapsed_ns));
+}
+
+/* With a line of progress, and the first rows at the end. */
+static int watch_quietly(struct loop *loop, struct err *err)
+{
+	uint64_t elapsed_ns;
+	int result;
+
+	wait_for_end(loop);
+	elapsed_ns = clock_now_ns() - loop->start_ns;
+	print_steps(loop);
+	print_progress(loop);
+	end_progress(loop);
+	if (loop->target_ended)
+		print_target_end(loop, elapsed_ns);
+	record_signals_arm();
+	result = session_finish(loop->session, err);
+	return result < 0 ? result
+			  : record_print_summary(loop->run->summary_to_stderr ? stderr : stdout,
+						 loop->output, loop->began_ns, err);
+}
+
+static int watch_on_screen(struct loop *loop, struct err *err)
+{
+	struct record_screen screen = {
+		.run = loop->run,
+		.session = loop->session,
+		.output = loop->output,
+		.start_ns = loop->start_ns,
+	};
+	int result = record_on_screen(&screen, err);
+
+	record_signals_arm();
+	if (screen.session) {
+		struct err ignored;
+		int finished = session_finish(screen.session, result < 0 ? &ignored : err);
+
+		if (result == 0)
+			result = finished;
+	}
+	if (result == 0)
+		record_print_end(loop->run->summary_to_stderr ? stderr : stdout, loop->output,
+				 loop->began_ns);
+	return result;
+}
+
 /* From an opened session to its end. */
 static int run_session(struct loop *loop, bool append, struct err *err)
 {
 	const struct record_run *run = loop->run;
-	uint64_t elapsed;
 	int result;
 
 	print_notes(loop->session);
@@ -345,26 +284,10 @@ static int run_session(struct loop *loop, bool append, struct err *err)
 			return result;
 		}
 	}
-	wait_for_end(loop);
-	elapsed = clock_now_ns() - loop->start_ns;
-	print_steps(loop);
-	print_progress(loop);
-	end_progress(loop);
-	if (loop->target_ended) {
-		char length[FMT_MAX];
-
-		fprintf(stderr, "ended: %s has exited after %s\n", run->process_name,
-			fmt_duration(length, elapsed));
-	}
-	record_signals_arm();
-	result = session_finish(loop->session, err);
-	if (result < 0) {
-		if (!err->remedy[0])
-			err_remedy(err, "What was committed can be read: rsprof top cpu %s",
-				   loop->output);
-		return result;
-	}
-	return print_summary(loop, err);
+	result = run->has_screen ? watch_on_screen(loop, err) : watch_quietly(loop, err);
+	if (result < 0 && !err->remedy[0])
+		err_remedy(err, "What was committed can be read: rsprof top cpu %s", loop->output);
+	return result;
 }
 
 int record(const struct record_run *run, struct err *err)
@@ -408,9 +331,6 @@ int record(const struct record_run *run, struct err *err)
 					    &choice, err);
 	if (result < 0)
 		return result;
-	if (!options->quiet)
-		fprintf(stderr,
-			"rsprof: this version has no terminal screens; recording as with -q.\n");
 	output = record_output_path(options, run->process_name, &config.append);
 	config.output = loop.output = output;
 	result = open_session(&config, &choice, run->agent, &loop.session, err);

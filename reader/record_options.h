@@ -56,6 +56,7 @@ struct record_run {
 	int (*release)(void *context, struct err *err);
 	struct agent_plan *agent; /* of the child: its order is set before the release */
 	void *context;
+	bool has_screen; /* of record_has_screen */
 	bool summary_to_stderr;
 	int signal_fd; /* of record_signals_open */
 };

@@ -31,24 +31,35 @@ int record_signals_open(sigset_t *ret_old)
 	return fd < 0 ? -errno : fd;
 }
 
-bool record_signals_take(int fd)
+int record_signals_take(int fd)
 {
 	struct signalfd_siginfo info;
 
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
-		return false;
+		return 0;
 	record_signals_arm();
-	return true;
+	return (int)info.ssi_signo;
 }
 
-void record_signals_arm(void)
+static void arm(int signal)
 {
 	struct sigaction at_once = {.sa_handler = exit_at_once};
 	sigset_t set;
 
-	sigaction(SIGINT, &at_once, NULL);
-	sigaction(SIGTERM, &at_once, NULL);
-	sigaction(SIGHUP, &at_once, NULL);
-	ending_signals(&set);
+	sigaction(signal, &at_once, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, signal);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void record_signals_arm(void)
+{
+	arm(SIGINT);
+	arm(SIGTERM);
+}
+
+void record_signals_arm_all(void)
+{
+	record_signals_arm();
+	arm(SIGHUP);
 }

@@ -6,8 +6,8 @@
 #include "reader/util/wrap.h"
 
 const struct verb *const verbs[] = {
-	&verb_attach, &verb_run,	 &verb_top, &verb_list, &verb_query,
-	&verb_doctor, &verb_completions, &verb_man, NULL,
+	&verb_attach, &verb_run,    &verb_top,	       &verb_annotate, &verb_view, &verb_list,
+	&verb_query,  &verb_doctor, &verb_completions, &verb_man,      NULL,
 };
 
 void verb_print_help(const struct verb *verb)

@@ -20,8 +20,8 @@ struct verb {
 	int (*run)(int argc, char **argv, struct err *err);
 };
 
-extern const struct verb verb_attach, verb_run, verb_top, verb_list, verb_query, verb_doctor,
-	verb_completions, verb_man;
+extern const struct verb verb_attach, verb_run, verb_top, verb_annotate, verb_view, verb_list,
+	verb_query, verb_doctor, verb_completions, verb_man;
 
 /* All verbs, ends with NULL. */
 extern const struct verb *const verbs[];

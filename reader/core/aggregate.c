@@ -74,6 +74,24 @@ void aggregate_add(struct aggregate *aggregate, const struct delta_row *row)
 	aggregate->slots[slot] = (uint32_t)aggregate->rows.count;
 }
 
+const struct delta_row *aggregate_find(const struct aggregate *aggregate,
+				       const struct delta_row *row)
+{
+	size_t slot;
+
+	if (!aggregate->capacity)
+		return NULL;
+	slot = row_hash(row) & (aggregate->capacity - 1);
+	while (aggregate->slots[slot]) {
+		const struct delta_row *known = &aggregate->rows.items[aggregate->slots[slot] - 1];
+
+		if (row_same(known, row))
+			return known;
+		slot = (slot + 1) & (aggregate->capacity - 1);
+	}
+	return NULL;
+}
+
 const struct delta_row *aggregate_rows(const struct aggregate *aggregate, size_t *ret_count)
 {
 	*ret_count = aggregate->rows.count;

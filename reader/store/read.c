@@ -141,6 +141,28 @@ int store_reader_open(const char *path, struct store_reader **ret_reader, struct
 	return 0;
 }
 
+int store_reader_reopen(const char *path, struct store_reader **ret_reader, struct err *err)
+{
+	struct store_reader *reader;
+	int64_t application;
+	int ret = check_path(path, err);
+
+	if (ret < 0)
+		return ret;
+	reader = mem_zalloc(sizeof(*reader));
+	reader->path = mem_strdup(path);
+	ret = sql_open(&reader->sql, path, path, SQLITE_OPEN_READONLY, false, NULL);
+	if (ret == 0)
+		ret = sql_get_int(&reader->sql, "PRAGMA application_id", 0, &application, NULL);
+	if (ret < 0 || application != SCHEMA_APPLICATION_ID) {
+		/* The long way has the sentence, or another way in. */
+		store_reader_close(reader);
+		return store_reader_open(path, ret_reader, err);
+	}
+	*ret_reader = reader;
+	return 0;
+}
+
 void store_reader_close(struct store_reader *reader)
 {
 	if (!reader)
@@ -162,20 +184,6 @@ uint64_t store_reader_duration_ns(struct store_reader *reader)
 	return (uint64_t)duration;
 }
 
-static void load_done(struct load *load)
-{
-	struct id_index *const indexes[] = {
-		&load->recordings, &load->events, &load->threads, &load->modules, &load->texts,
-		&load->locations,  &load->frames, &load->nodes,	  &load->stacks,
-	};
-
-	for (size_t i = 0; i < sizeof(indexes) / sizeof(*indexes); i++)
-		vec_done(&indexes[i]->ids);
-	vec_done(&load->text);
-	vec_done(&load->checkpoints);
-	vec_done(&load->spans);
-}
-
 int store_reader_snapshot(struct store_reader *reader, struct store_window window,
 			  struct snapshot **ret_snapshot, struct err *err)
 {
@@ -187,16 +195,15 @@ int store_reader_snapshot(struct store_reader *reader, struct store_window windo
 		return ret;
 	load.snapshot = mem_zalloc(sizeof(*load.snapshot));
 	load.snapshot->file = arena_strdup(&load.snapshot->arena, reader->path);
+	load.strings = &load.snapshot->arena;
 	ret = load_tables(&load);
 	if (ret == 0)
 		ret = load_checkpoints(&load);
 	if (ret == 0)
-		ret = load_counts(&load, window);
+		ret = load_spans(&load);
 	if (ret == 0)
-		ret = load_heap(&load, window);
+		ret = load_make(&load, window);
 	sqlite3_exec(reader->sql.db, "ROLLBACK", NULL, NULL, NULL);
-	if (ret == 0 && load.needs_charge)
-		snapshot_recharge(load.snapshot);
 	load_done(&load);
 	if (ret < 0) {
 		snapshot_free(load.snapshot);

@@ -1,7 +1,9 @@
 /* The heap of a window, poll by poll: what was before it in one sum, then a poll a checkpoint; in a
- * long window one a roll-up, and a checkpoint at its edges. */
-#include "reader/store/heap_sums.h"
-#include "reader/store/read.h"
+ * long window one a roll-up, and a checkpoint at its edges. That of the whole file is kept where
+ * the file is followed, and goes on with what is new. */
+#include <stdlib.h>
+
+#include "reader/store/heap_read.h"
 #include "reader/util/clock.h"
 
 enum {
@@ -9,20 +11,29 @@ enum {
 	HEAP_POLLS_MAX = 3600,
 };
 
-/* Checkpoints by index, and the span that holds the same (NULL: they are read one by one). */
-struct part {
-	size_t first, last;
-	const struct read_span *span;
+/* How far it holds for good: what comes after may become part of a roll-up. */
+struct heap_mark {
+	size_t at, span; /* the next checkpoint; where to look for spans */
+	size_t rows, peaks, ends;
+	struct heap_read read;
+	uint64_t resolution_ns, last_look_ns;
+	int64_t before;
 };
 
 struct heap_load {
 	struct load *load;
 	size_t begin, first, last; /* the recording's first checkpoint; the window's in it */
-	struct heap_sums before;   /* by the stack's index */
-	VEC(size_t) ends;	   /* by poll from 1 on: its last checkpoint */
+	bool is_long;
+	struct heap_read read;
+	VEC(size_t) ends; /* by poll from 1 on: its last checkpoint */
 	VEC(struct snapshot_heap_row) rows;
 	VEC(struct snapshot_heap_peak) peaks;
-	uint64_t sums[HEAP_COLUMNS]; /* of all rows: where these do not overflow, no sum does */
+	VEC(struct snapshot_heap_poll) polls; /* [0] was before */
+	uint64_t resolution_ns, last_look_ns;
+	int64_t before; /* id of the checkpoint that the last poll is at */
+	struct heap_mark mark;
+	struct load_part part; /* being read, and its first poll */
+	uint32_t poll;
 };
 
 static const struct read_checkpoint *checkpoint_at(const struct heap_load *heap, size_t index)
@@ -41,6 +52,8 @@ static void find_recording(struct heap_load *heap, size_t first, size_t count)
 	while (heap->begin && checkpoint_at(heap, heap->begin - 1)->recording == recording)
 		heap->begin--;
 	heap->first = heap->begin > first ? heap->begin : first;
+	heap->is_long = heap->last - heap->first + 1 > HEAP_POLLS_MAX;
+	heap->mark.at = heap->first;
 }
 
 static bool is_counted(struct heap_load *heap, int *ret_failure)
@@ -59,184 +72,67 @@ static bool is_counted(struct heap_load *heap, int *ret_failure)
 	return found;
 }
 
-/* The first checkpoint from `first` to `last` that is not before that id; last + 1 where all are.
- */
-static size_t find_checkpoint(const struct heap_load *heap, size_t first, size_t last, int64_t id)
-{
-	size_t low = first, high = last + 1;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (checkpoint_at(heap, middle)->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* The next checkpoints from `first` on that are one part: those of a span that ends by `last`, or
- * the ones before the next such span. */
-static struct part next_part(const struct heap_load *heap, size_t first, size_t last, size_t *span)
-{
-	const struct load *load = heap->load;
-	struct part part = {first, last, NULL};
-
-	for (; *span < load->spans.count; ++*span) {
-		const struct read_span *found = &load->spans.items[*span];
-		size_t begin = find_checkpoint(heap, first, last, found->first);
-		size_t end = find_checkpoint(heap, first, last, found->last);
-
-		/* One that reaches beyond, or names checkpoints that are not there. */
-		if (end > last || checkpoint_at(heap, begin)->id != found->first ||
-		    checkpoint_at(heap, end)->id != found->last)
-			continue;
-		if (begin > first)
-			part.last = begin - 1;
-		else
-			part = (struct part){begin, end, found};
-		return part;
-	}
-	return part;
-}
-
-/* Beyond what a number can be it stays there: a target may well allocate that much, and what is
- * held is told apart from it. */
-static void bound(struct heap_load *heap, uint64_t columns[HEAP_COLUMNS])
-{
-	for (int i = 0; i < HEAP_COLUMNS; i++) {
-		uint64_t room = INT64_MAX - heap->sums[i];
-
-		if (columns[i] > room)
-			columns[i] = room;
-		heap->sums[i] += columns[i];
-	}
-}
-
-static bool read_row(struct heap_load *heap, struct load_rows *rows, uint32_t *last_stack,
-		     struct snapshot_heap_row *ret_row)
-{
-	uint64_t columns[HEAP_COLUMNS];
-
-	ret_row->stack = load_reference(rows, 1, &heap->load->stacks);
-	for (int i = 0; i < HEAP_COLUMNS; i++)
-		columns[i] = load_number(rows, 2 + i, INT64_MAX);
-	/* Only in a file whose key lies. */
-	if (rows->ret == 0 && *last_stack != SNAPSHOT_NONE && ret_row->stack <= *last_stack)
-		load_damaged(rows, "the stacks are out of order");
-	if (rows->ret < 0)
-		return false;
-	*last_stack = ret_row->stack;
-	bound(heap, columns);
-	heap_from_columns(columns, &ret_row->counts);
-	return true;
-}
-
-static void add_row(struct heap_load *heap, const struct snapshot_heap_row *row)
-{
-	if (row->poll)
-		*vec_add(&heap->rows) = *row;
-	else
-		heap_sums_add(&heap->before, row->stack, &row->counts);
-}
-
-static int add_span(struct heap_load *heap, const struct part *part, uint32_t poll)
-{
-	struct snapshot_heap_row row = {.poll = poll};
-	uint32_t last_stack = SNAPSHOT_NONE;
-	struct load_rows rows;
-
-	if (load_begin(heap->load, &rows, "heap_rollups",
-		       "SELECT span_id, stack_id, " HEAP_COLUMN_NAMES " FROM heap_rollups "
-		       "WHERE span_id = ? ORDER BY stack_id") == 0)
-		sqlite3_bind_int64(rows.statement, 1, part->span->id);
-	while (load_next(&rows) && read_row(heap, &rows, &last_stack, &row))
-		add_row(heap, &row);
-	return load_end(&rows);
-}
-
-/* poll: of the first checkpoint, those that follow have the next ones; 0: all of them are before
- * the window. */
-static int add_changes(struct heap_load *heap, const struct part *part, uint32_t poll)
-{
-	struct snapshot_heap_row row = {.poll = poll};
-	uint32_t last_stack = SNAPSHOT_NONE;
-	size_t at = part->first;
-	struct load_rows rows;
-
-	if (load_begin(heap->load, &rows, "heap_changes",
-		       "SELECT checkpoint_id, stack_id, " HEAP_COLUMN_NAMES " FROM heap_changes "
-		       "WHERE checkpoint_id BETWEEN ? AND ? ORDER BY checkpoint_id, stack_id") ==
-	    0) {
-		sqlite3_bind_int64(rows.statement, 1, checkpoint_at(heap, part->first)->id);
-		sqlite3_bind_int64(rows.statement, 2, checkpoint_at(heap, part->last)->id);
-	}
-	while (load_next(&rows)) {
-		int64_t id = (int64_t)load_number(&rows, 0, INT32_MAX);
-
-		for (; at < part->last && checkpoint_at(heap, at)->id < id; at++) {
-			last_stack = SNAPSHOT_NONE;
-			row.poll += poll > 0;
-		}
-		if (checkpoint_at(heap, at)->id != id)
-			load_damaged(&rows, "a row refers to one that is not there");
-		if (!read_row(heap, &rows, &last_stack, &row))
-			break;
-		add_row(heap, &row);
-	}
-	return load_end(&rows);
-}
-
 static int add_before(struct heap_load *heap)
 {
-	size_t span = 0;
-	int ret = 0;
+	struct heap_sums before = {0};
+	int ret = heap_read_before(heap->load, heap->begin, heap->first, &before);
 
-	for (size_t at = heap->begin; at < heap->first && ret == 0;) {
-		struct part part = next_part(heap, at, heap->first - 1, &span);
-
-		ret = part.span ? add_span(heap, &part, 0) : add_changes(heap, &part, 0);
-		at = part.last + 1;
-	}
-	heap_sums_sort(&heap->before);
-	for (size_t i = 0; i < heap->before.rows.count; i++) {
-		const struct delta_heap_row *row = &heap->before.rows.items[i];
+	for (size_t i = 0; i < before.rows.count && ret == 0; i++) {
+		const struct delta_heap_row *row = &before.rows.items[i];
 
 		*vec_add(&heap->rows) = (struct snapshot_heap_row){0, row->stack.v, row->counts};
 	}
+	heap_sums_done(&before);
 	return ret;
 }
 
-static int add_window(struct heap_load *heap)
+static void add_row(void *context, size_t checkpoint, uint32_t stack,
+		    const struct heap_counts *counts)
 {
-	bool is_long = heap->last - heap->first + 1 > HEAP_POLLS_MAX;
-	size_t span = 0;
+	struct heap_load *heap = context;
+	uint32_t poll = heap->poll;
+
+	if (!heap->part.span)
+		poll += (uint32_t)(checkpoint - heap->part.first);
+	*vec_add(&heap->rows) = (struct snapshot_heap_row){poll, stack, *counts};
+}
+
+/* From the mark on; moves it behind what holds for good, but for what polls tell. */
+static int add_window(struct heap_load *heap, struct heap_mark *mark)
+{
+	size_t span = mark->span;
 	int ret = 0;
 
-	for (size_t at = heap->first; at <= heap->last && ret == 0;) {
-		struct part part = {at, heap->last, NULL};
-		uint32_t poll = (uint32_t)heap->ends.count + 1;
+	for (size_t at = mark->at; at <= heap->last && ret == 0;) {
+		struct load_part part = {at, heap->last, NULL};
 
-		if (is_long)
-			part = next_part(heap, at, heap->last, &span);
-		ret = part.span ? add_span(heap, &part, poll) : add_changes(heap, &part, poll);
+		if (heap->is_long)
+			part = load_next_part(heap->load, at, heap->last, &span);
+		heap->part = part;
+		heap->poll = (uint32_t)heap->ends.count + 1;
+		ret = heap_read_part(&heap->read, &part, add_row, heap);
 		for (at = part.span ? part.last : part.first; at <= part.last; at++)
 			*vec_add(&heap->ends) = at;
+		if (ret == 0 && (part.span || !heap->is_long))
+			*mark = (struct heap_mark){.at = at,
+						   .span = span,
+						   .rows = heap->rows.count,
+						   .ends = heap->ends.count,
+						   .read = heap->read};
 	}
 	return ret;
 }
 
-static int add_peaks(struct heap_load *heap)
+/* From that poll on, which begins at that checkpoint. */
+static int add_peaks(struct heap_load *heap, uint32_t poll, size_t first)
 {
-	uint32_t poll = 0;
 	struct load_rows rows;
 
 	if (load_begin(heap->load, &rows, "heap_peaks",
 		       "SELECT checkpoint_id, stack_id, peak_bytes FROM heap_peaks "
 		       "WHERE checkpoint_id BETWEEN ? AND ? ORDER BY checkpoint_id, stack_id") ==
 	    0) {
-		sqlite3_bind_int64(rows.statement, 1, checkpoint_at(heap, heap->first)->id);
+		sqlite3_bind_int64(rows.statement, 1, checkpoint_at(heap, first)->id);
 		sqlite3_bind_int64(rows.statement, 2, checkpoint_at(heap, heap->last)->id);
 	}
 	while (load_next(&rows)) {
@@ -292,25 +188,57 @@ static bool fill_poll(const struct heap_load *heap, struct load_rows *rows, int6
 }
 
 /* A poll without a look tells what the one before it did. */
-static void note_poll(struct snapshot *snapshot, const struct snapshot_heap_poll *poll,
-		      bool is_looked_at, uint64_t *last_look_ns)
+static void note_poll(struct heap_load *heap, const struct snapshot_heap_poll *poll,
+		      bool is_looked_at)
 {
-	uint64_t since = poll->time_ns - *last_look_ns;
+	uint64_t since = poll->time_ns - heap->last_look_ns;
 
-	if (since > snapshot->heap_resolution_ns)
-		snapshot->heap_resolution_ns = since;
+	if (since > heap->resolution_ns)
+		heap->resolution_ns = since;
 	if (is_looked_at)
-		*last_look_ns = poll->time_ns;
+		heap->last_look_ns = poll->time_ns;
 }
 
-static int add_polls(struct heap_load *heap)
+static void add_first_poll(struct heap_load *heap, struct load_rows *rows)
 {
-	struct snapshot *snapshot = heap->load->snapshot;
+	const struct load *load = heap->load;
 	uint32_t recording = checkpoint_at(heap, heap->last)->recording;
-	size_t count = heap->ends.count + 1;
-	struct snapshot_heap_poll *polls = arena_zalloc(&snapshot->arena, count * sizeof(*polls));
-	uint64_t last_look_ns;
-	int64_t before = 0;
+	struct snapshot_heap_poll *poll = vec_add(&heap->polls);
+
+	*poll = (struct snapshot_heap_poll){.recording = recording};
+	if (heap->first > heap->begin) {
+		heap->before = checkpoint_at(heap, heap->first - 1)->id;
+		fill_poll(heap, rows, heap->before, heap->first - 1, poll);
+	} else {
+		poll->time_ns = load->tables.recordings.items[recording].offset_ns;
+	}
+	heap->last_look_ns = poll->time_ns;
+}
+
+static void add_poll(struct heap_load *heap, struct load_rows *rows, size_t at)
+{
+	struct snapshot_heap_poll *poll = vec_add(&heap->polls);
+	bool is_looked_at;
+
+	*poll = (struct snapshot_heap_poll){.recording = heap->polls.items[0].recording};
+	is_looked_at = fill_poll(heap, rows, heap->before, at, poll);
+	heap->before = checkpoint_at(heap, at)->id;
+	/* Ends of checkpoints are rounded down, the beginning is not. */
+	if (heap->last_look_ns > poll->time_ns)
+		heap->polls.items[0].time_ns = heap->last_look_ns = poll->time_ns;
+	note_poll(heap, poll, is_looked_at);
+}
+
+static void mark_polls(struct heap_load *heap, struct heap_mark *mark)
+{
+	mark->resolution_ns = heap->resolution_ns;
+	mark->last_look_ns = heap->last_look_ns;
+	mark->before = heap->before;
+}
+
+/* The first one, and those of ends from that one on. */
+static int add_polls(struct heap_load *heap, size_t end, struct heap_mark *mark)
+{
 	struct load_rows rows;
 
 	load_begin(heap->load, &rows, "heap_checkpoints",
@@ -319,67 +247,131 @@ static int add_polls(struct heap_load *heap)
 		   "checkpoint_id "
 		   "FROM heap_checkpoints WHERE checkpoint_id BETWEEN ? AND ? "
 		   "ORDER BY checkpoint_id DESC LIMIT 1");
-	if (heap->first > heap->begin) {
-		before = checkpoint_at(heap, heap->first - 1)->id;
-		fill_poll(heap, &rows, before, heap->first - 1, &polls[0]);
-	} else {
-		polls[0].time_ns = snapshot->recordings[recording].offset_ns;
+	if (!heap->polls.count)
+		add_first_poll(heap, &rows);
+	for (;; end++) {
+		if (end == mark->ends)
+			mark_polls(heap, mark);
+		if (end >= heap->ends.count)
+			break;
+		add_poll(heap, &rows, heap->ends.items[end]);
 	}
-	polls[0].recording = recording;
-	last_look_ns = polls[0].time_ns;
-	for (size_t i = 1; i < count; i++) {
-		size_t at = heap->ends.items[i - 1];
-		bool is_looked_at = fill_poll(heap, &rows, before, at, &polls[i]);
-
-		before = checkpoint_at(heap, at)->id;
-		polls[i].recording = recording;
-		/* Ends of checkpoints are rounded down, the beginning is not. */
-		if (last_look_ns > polls[i].time_ns)
-			polls[0].time_ns = last_look_ns = polls[i].time_ns;
-		note_poll(snapshot, &polls[i], is_looked_at, &last_look_ns);
-	}
-	snapshot->heap_polls = polls;
-	snapshot->heap_poll_count = count;
 	return load_end(&rows);
+}
+
+/* Back to where it holds for good. */
+static void rewind_to_mark(struct heap_load *heap)
+{
+	const struct heap_mark *mark = &heap->mark;
+
+	if (!heap->polls.count)
+		return;
+	heap->rows.count = mark->rows;
+	heap->peaks.count = mark->peaks;
+	heap->ends.count = mark->ends;
+	heap->polls.count = mark->ends + 1;
+	heap->read = mark->read;
+	heap->resolution_ns = mark->resolution_ns;
+	heap->last_look_ns = mark->last_look_ns;
+	heap->before = mark->before;
+}
+
+static size_t count_peaks(const struct heap_load *heap, size_t ends)
+{
+	size_t count = heap->peaks.count;
+
+	while (count && heap->peaks.items[count - 1].poll > ends)
+		count--;
+	return count;
 }
 
 static int load_recording(struct heap_load *heap)
 {
-	struct snapshot *snapshot = heap->load->snapshot;
-	int ret;
-	bool is_there = is_counted(heap, &ret);
+	struct heap_mark mark = heap->mark;
+	size_t first = mark.at, end = mark.ends;
+	bool is_begun = heap->polls.count > 0, is_there = false;
+	int ret = 0;
 
+	rewind_to_mark(heap);
+	heap->read.load = heap->load;
+	if (!is_begun)
+		is_there = is_counted(heap, &ret);
 	/* Without it, polls still tell how much memory the process had. */
-	if (ret == 0 && is_there)
+	if (ret == 0 && is_there && heap->first > heap->begin)
 		ret = add_before(heap);
 	if (ret == 0)
-		ret = add_window(heap);
+		ret = add_window(heap, &mark);
+	if (ret == 0 && first <= heap->last)
+		ret = add_peaks(heap, (uint32_t)end, first);
 	if (ret == 0)
-		ret = add_peaks(heap);
-	if (ret < 0)
-		return ret;
-	snapshot->heap_rows = arena_copy(&snapshot->arena, heap->rows.items,
-					 heap->rows.count * sizeof(*heap->rows.items));
+		ret = add_polls(heap, end, &mark);
+	mark.peaks = count_peaks(heap, mark.ends);
+	heap->mark = mark;
+	return ret;
+}
+
+static void make_heap(const struct heap_load *heap, struct snapshot *snapshot)
+{
+	struct arena *arena = &snapshot->arena;
+
+	snapshot->heap_rows =
+		arena_copy(arena, heap->rows.items, heap->rows.count * sizeof(*heap->rows.items));
 	snapshot->heap_row_count = heap->rows.count;
-	snapshot->heap_peaks = arena_copy(&snapshot->arena, heap->peaks.items,
+	snapshot->heap_peaks = arena_copy(arena, heap->peaks.items,
 					  heap->peaks.count * sizeof(*heap->peaks.items));
 	snapshot->heap_peak_count = heap->peaks.count;
-	return add_polls(heap);
+	snapshot->heap_polls = arena_copy(arena, heap->polls.items,
+					  heap->polls.count * sizeof(*heap->polls.items));
+	snapshot->heap_poll_count = heap->polls.count;
+	snapshot->heap_resolution_ns = heap->resolution_ns;
+}
+
+void heap_load_free(struct heap_load *heap)
+{
+	if (!heap)
+		return;
+	vec_done(&heap->ends);
+	vec_done(&heap->rows);
+	vec_done(&heap->peaks);
+	vec_done(&heap->polls);
+	free(heap);
+}
+
+/* Can what is kept go on? */
+static bool goes_on(const struct heap_load *kept, const struct heap_load *now)
+{
+	return kept && kept->begin == now->begin && kept->first == now->first &&
+	       kept->is_long == now->is_long;
+}
+
+static struct heap_load *keep(struct load *load, const struct heap_load *now)
+{
+	if (goes_on(load->heap, now)) {
+		load->heap->last = now->last;
+		return load->heap;
+	}
+	heap_load_free(load->heap);
+	load->heap = mem_copy(now, sizeof(*now));
+	return load->heap;
 }
 
 int load_heap(struct load *load, struct store_window window)
 {
-	struct heap_load heap = {.load = load};
+	struct heap_load now = {.load = load}, *heap;
 	size_t first, count = load_find_window(load, window, &first);
+	bool is_kept = load->whole.aggregate && count == load->checkpoints.count;
 	int ret;
 
 	if (!count)
 		return 0;
-	find_recording(&heap, first, count);
-	ret = load_recording(&heap);
-	heap_sums_done(&heap.before);
-	vec_done(&heap.ends);
-	vec_done(&heap.rows);
-	vec_done(&heap.peaks);
+	find_recording(&now, first, count);
+	heap = is_kept ? keep(load, &now) : mem_copy(&now, sizeof(now));
+	ret = load_recording(heap);
+	if (ret == 0)
+		make_heap(heap, load->snapshot);
+	if (is_kept && ret < 0)
+		load->heap = NULL;
+	if (!is_kept || ret < 0)
+		heap_load_free(heap);
 	return ret;
 }

@@ -10,6 +10,7 @@
 
 #include "reader/util/fmt.h"
 #include "reader/util/mem.h"
+#include "reader/util/own.h"
 #include "reader/util/str.h"
 
 /* Far beyond any byte of a database, and beyond SQLite's own lock bytes at 1 GiB. */
@@ -88,6 +89,17 @@ static bool lock(int fd)
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1};
 
 	return fcntl(fd, F_OFD_SETLK, &range) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+enum store_holder store_file_holder(const char *path)
+{
+	OWN(own_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct flock range = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1};
+
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &range))
+		return STORE_HOLDER_UNKNOWN;
+	return range.l_type == F_UNLCK ? STORE_NOT_HELD : STORE_HELD;
 }
 
 int store_file_create(struct store_file *file, const char *path, struct err *err)

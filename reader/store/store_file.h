@@ -24,4 +24,9 @@ void store_file_hand_over(const struct store_file *file);
 void store_file_remove(const struct store_file *file);
 void store_file_close(struct store_file *file);
 
+/* Does a recorder hold it? Opens and closes the file, which drops the locks of an SQLite connection
+ * of this process: there may be none. */
+enum store_holder { STORE_HELD, STORE_NOT_HELD, STORE_HOLDER_UNKNOWN };
+enum store_holder store_file_holder(const char *path);
+
 #endif

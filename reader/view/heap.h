@@ -22,6 +22,7 @@ struct heap_row {
 	const char *function, *file, *module; /* never NULL */
 	uint32_t line;
 	const char *path; /* may be NULL */
+	uint32_t group;	  /* of row_map.h */
 };
 
 /* Memory in use as /proc tells it, over the polls of the window; 0 where it does not. */
@@ -56,6 +57,9 @@ struct heap_view {
 int heap_view_build(const struct snapshot *snapshot, const struct view_request *request,
 		    struct heap_view **ret_view, struct err *err);
 void heap_view_free(struct heap_view *view);
+/* How many of the row's allocations were freed before the thread allocated again, of those whose
+ * frees somebody watched. Below 0: none of them was watched. */
+double heap_row_temporary_pct(const struct heap_row *row, const struct heap_view *view);
 /* Does the profile hold a counted heap? */
 bool heap_view_is_there(const struct snapshot *snapshot);
 

@@ -178,21 +178,15 @@ static const struct text_column columns[] = {
 	[COLUMN_TEMPORARY] = {.heading = "Temp%"},
 };
 
-/* Of its allocations, but for those whose frees nobody watched; a window can see the free without
- * the allocation. */
 static void add_temporary(struct str *to, const struct heap_row *row, const struct heap_view *view)
 {
-	const struct heap_counts *totals = &row->totals;
-	bool is_unwatched = row->is_least || view->frees_until_ns != UINT64_MAX;
-	uint64_t unwatched = is_unwatched ? totals->untracked : 0;
-	uint64_t whole = totals->allocs > unwatched ? totals->allocs - unwatched : 0;
-	uint64_t part = totals->temporary < whole ? totals->temporary : whole;
+	double share = heap_row_temporary_pct(row, view);
 	char number[FMT_MAX];
 
-	if (totals->allocs && !whole)
+	if (share < 0)
 		str_add(to, cell_dash());
 	else
-		str_addf(to, "%s%%", number_decimal(number, number_share(part, whole), 0));
+		str_addf(to, "%s%%", number_decimal(number, share, 0));
 }
 
 static void fill_cells(struct text_cells *cells, const struct heap_row *row,

@@ -13,6 +13,7 @@
 #include "reader/view/heap_tally.h"
 #include "reader/view/number.h"
 #include "reader/view/place.h"
+#include "reader/view/row_map.h"
 #include "reader/view/tally.h"
 
 typedef VEC(struct heap_row) heap_rows;
@@ -24,6 +25,7 @@ struct building {
 	struct heap_stack *stacks; /* by stack, one more for those that do not exist */
 	struct tally_tree tree;	   /* values are live bytes */
 	bool is_least;		   /* blocks found no room to be tracked */
+	struct row_map *map;	   /* to be told; NULL: nobody asks */
 	bool is_sampled;	   /* some time in the window: what no sample met has more, too */
 };
 
@@ -172,6 +174,7 @@ static void make_rows(const struct building *building, const struct grouping *gr
 		if (i < groups->count)
 			place = place_at(building->snapshot, places[i].location);
 		*vec_add(rows) = row_of(building, &grouped->heap[i], &grouped->live[i], &place);
+		rows->items[rows->count - 1].group = (uint32_t)i;
 	}
 }
 
@@ -192,6 +195,12 @@ static void collect_rows(const struct building *building, struct heap_view *view
 		grouped_init(&by_group, building, &wide);
 		groups = &wide;
 		grouped = &by_group;
+	}
+	if (building->map) {
+		row_map_init(building->map, snapshot->stack_count, groups->count + 1);
+		if (snapshot->stack_count)
+			memcpy(building->map->of, grouped->of,
+			       snapshot->stack_count * sizeof(*grouped->of));
 	}
 	heap_tally_peaks(snapshot, grouped->of, groups->count + 1, grouped->heap, whole);
 	heats = heat_lines(&by_line, lines.count);
@@ -255,6 +264,11 @@ static void cut(const struct view_request *request, const struct heap_key *key,
 	view->row_count = kept;
 }
 
+static uint32_t group_of_row(const void *rows, size_t i)
+{
+	return ((const struct heap_row *)rows)[i].group;
+}
+
 static void build_rows(struct building *building, const struct heap_key *key,
 		       struct heap_view *view)
 {
@@ -273,6 +287,8 @@ static void build_rows(struct building *building, const struct heap_key *key,
 	view->is_estimate |= whole.estimated > 0;
 	view->is_least = building->is_least;
 	cut(building->request, key, view, &rows);
+	if (building->map)
+		row_map_settle(building->map, view->rows, view->row_count, group_of_row);
 	vec_done(&rows);
 	tally_tree_done(&building->tree);
 	free(building->stacks);
@@ -283,9 +299,16 @@ static void build_rows(struct building *building, const struct heap_key *key,
 int heap_view_build(const struct snapshot *snapshot, const struct view_request *request,
 		    struct heap_view **ret_view, struct err *err)
 {
+	return heap_view_build_mapped(snapshot, request, ret_view, NULL, err);
+}
+
+int heap_view_build_mapped(const struct snapshot *snapshot, const struct view_request *request,
+			   struct heap_view **ret_view, struct row_map *ret_map, struct err *err)
+{
 	struct building building = {
 		.snapshot = snapshot,
 		.request = request,
+		.map = ret_map,
 		.is_least = snapshot->losses.count[LOSS_HEAP_BLOCKS_FULL] > 0,
 	};
 	bool is_there = heap_view_is_there(snapshot);
@@ -313,6 +336,18 @@ int heap_view_build(const struct snapshot *snapshot, const struct view_request *
 	}
 	*ret_view = view;
 	return 0;
+}
+
+/* A window can see the free without the allocation. */
+double heap_row_temporary_pct(const struct heap_row *row, const struct heap_view *view)
+{
+	const struct heap_counts *totals = &row->totals;
+	bool is_unwatched = row->is_least || view->frees_until_ns != UINT64_MAX;
+	uint64_t unwatched = is_unwatched ? totals->untracked : 0;
+	uint64_t whole = totals->allocs > unwatched ? totals->allocs - unwatched : 0;
+	uint64_t part = totals->temporary < whole ? totals->temporary : whole;
+
+	return totals->allocs && !whole ? -1 : number_share(part, whole);
 }
 
 void heap_view_free(struct heap_view *view)

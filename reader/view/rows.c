@@ -63,6 +63,8 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 	const char *filter = selection->request->filter;
 
 	*ret_location_count = 0;
+	if (selection->map)
+		row_map_init(selection->map, count, count + 1);
 	for (size_t i = 0; i < snapshot->row_count; i++) {
 		const struct snapshot_row *row = &snapshot->rows[i];
 		size_t index = row->thread < count ? row->thread : count;
@@ -81,6 +83,8 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 		uint32_t known;
 
 		tally->incl = tally->self;
+		if (selection->map && thread)
+			selection->map->of[i] = (uint32_t)i;
 		/* A thread that ran and never waited is told too. */
 		if (!is_counted(tally) && !waits[i].run_ns)
 			continue;
@@ -88,6 +92,8 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 			name = arena_printf(arena, "%s (%u)", thread->comm, thread->tid);
 		known = str_map_get(&by_name, name);
 		if (known != UINT32_MAX) {
+			if (selection->map && thread)
+				selection->map->of[i] = known;
 			sum_add(&tallies[known].self, &tally->self);
 			sum_add(&tallies[known].incl, &tally->incl);
 			wait_tally_join(&waits[known], &waits[i]);
@@ -100,18 +106,16 @@ void rows_of_threads(const struct selection *selection, struct arena *arena, vie
 					.function = name,
 					.file = "",
 					.module = "",
-					/* the tally, until all threads are added up */
-					.line = (uint32_t)i,
+					.group = (uint32_t)i,
 				};
 		}
 	}
 	for (size_t i = 0; i < rows->count; i++) {
 		struct view_row *row = &rows->items[i];
 
-		fill_sums(row, &tallies[row->line]);
+		fill_sums(row, &tallies[row->group]);
 		if (selection->is_wait)
-			wait_tally_fill(&waits[row->line], arena, row);
-		row->line = 0;
+			wait_tally_fill(&waits[row->group], arena, row);
 	}
 	str_map_done(&by_name);
 	free(tallies);
@@ -149,6 +153,17 @@ static void add_tree_samples(const struct selection *selection, struct tally_tre
 	}
 }
 
+/* The group that a stack's samples are charged to, the last for those without frames. */
+static uint32_t group_of_stack(const struct tally_tree *tree, const struct grouping *groups,
+			       uint32_t stack)
+{
+	uint32_t location = SNAPSHOT_NONE;
+
+	if (stack < tree->snapshot->stack_count)
+		location = tree->charged[stack];
+	return location == SNAPSHOT_NONE ? (uint32_t)groups->count : groups->of[location];
+}
+
 /* By group, the last for stacks without frames; NULL where the event is no waiting. */
 static struct wait_tally *tally_waits(const struct selection *selection,
 				      const struct tally_tree *tree, const struct grouping *groups)
@@ -161,17 +176,20 @@ static struct wait_tally *tally_waits(const struct selection *selection,
 	waits = mem_array(groups->count + 1, sizeof(*waits));
 	for (size_t i = 0; i < snapshot->row_count; i++) {
 		const struct snapshot_row *row = &snapshot->rows[i];
-		uint32_t location = SNAPSHOT_NONE;
 
 		if (!selection_has_event(selection, row) || !selection_has_thread(selection, row))
 			continue;
-		if (row->stack < snapshot->stack_count)
-			location = tree->charged[row->stack];
-		wait_tally_add(
-			&waits[location == SNAPSHOT_NONE ? groups->count : groups->of[location]],
-			row);
+		wait_tally_add(&waits[group_of_stack(tree, groups, row->stack)], row);
 	}
 	return waits;
+}
+
+static void tell_map(struct row_map *map, const struct tally_tree *tree,
+		     const struct grouping *groups)
+{
+	row_map_init(map, tree->snapshot->stack_count, groups->count + 1);
+	for (size_t i = 0; i < map->count; i++)
+		map->of[i] = group_of_stack(tree, groups, (uint32_t)i);
 }
 
 void rows_of_locations(const struct selection *selection, struct arena *arena, view_rows *rows,
@@ -200,6 +218,8 @@ void rows_of_locations(const struct selection *selection, struct arena *arena, v
 		tally_tree_count(&tree, wide.of, wide.count, tallies);
 	}
 	waits = tally_waits(selection, &tree, groups);
+	if (selection->map)
+		tell_map(selection->map, &tree, groups);
 	found = mem_array(groups->count, sizeof(*found));
 	heats = heat_lines(selection, line_tallies, lines.count);
 	group_places_find(snapshot, request, &lines, heats, groups, found);
@@ -223,6 +243,7 @@ void rows_of_locations(const struct selection *selection, struct arena *arena, v
 			.module = place.module,
 			.path = place.path,
 			.line = place.line,
+			.group = (uint32_t)i,
 		};
 		fill_sums(&row, &tallies[i]);
 		if (waits)

@@ -3,6 +3,7 @@
 #define RSPROF_VIEW_ROWS_H
 
 #include "reader/util/vec.h"
+#include "reader/view/row_map.h"
 #include "reader/view/view.h"
 
 typedef VEC(struct view_row) view_rows;
@@ -15,6 +16,7 @@ struct selection {
 	bool *is_thread_kept; /* by thread; NULL: all */
 	bool by_value;	      /* shares are of values, not of samples */
 	bool is_wait;	      /* these values are the time waited */
+	struct row_map *map;  /* to be told; NULL: nobody asks */
 };
 
 /* ERR_USAGE for an event or a thread that is not there. */

@@ -180,12 +180,8 @@ static uint32_t charge(const struct tally_tree *tree, const struct snapshot_stac
 
 void tally_tree_charge(struct tally_tree *tree, bool include_internal)
 {
-	for (size_t i = 0; i < tree->snapshot->stack_count; i++) {
-		tree->charged[i] = SNAPSHOT_NONE;
-		if (tree->stacks[i].count || tree->stacks[i].value)
-			tree->charged[i] =
-				charge(tree, &tree->snapshot->stacks[i], include_internal);
-	}
+	for (size_t i = 0; i < tree->snapshot->stack_count; i++)
+		tree->charged[i] = charge(tree, &tree->snapshot->stacks[i], include_internal);
 }
 
 /* Samples below and at one node of the path from a root to the node that is walked. */

@@ -43,7 +43,7 @@ struct tally_tree {
 void tally_tree_init(struct tally_tree *tree, const struct snapshot *snapshot, bool no_inline);
 void tally_tree_done(struct tally_tree *tree);
 void tally_tree_add(struct tally_tree *tree, uint32_t stack, const struct sum *sum);
-/* Picks the location that each stack's samples are charged to. */
+/* Picks the location that each stack's samples are charged to, be there any or not. */
 void tally_tree_charge(struct tally_tree *tree, bool include_internal);
 /* Adds to tallies[0..group_count]; the last is for stacks without frames. group_of is by
  * location. */

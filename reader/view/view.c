@@ -51,6 +51,17 @@ static uint64_t add_totals(const struct selection *selection, struct view *view)
 int view_build(const struct snapshot *snapshot, const struct view_request *request,
 	       struct view **ret_view, struct err *err)
 {
+	return view_build_mapped(snapshot, request, ret_view, NULL, err);
+}
+
+static uint32_t group_of(const void *rows, size_t i)
+{
+	return ((const struct view_row *)rows)[i].group;
+}
+
+int view_build_mapped(const struct snapshot *snapshot, const struct view_request *request,
+		      struct view **ret_view, struct row_map *ret_map, struct err *err)
+{
 	struct selection selection;
 	struct sort_order order;
 	view_rows rows = {0};
@@ -67,6 +78,7 @@ int view_build(const struct snapshot *snapshot, const struct view_request *reque
 		selection_done(&selection);
 		return r;
 	}
+	selection.map = ret_map;
 	view = mem_zalloc(sizeof(*view));
 	if (selection.event != SNAPSHOT_NONE)
 		view->event = &snapshot->events[selection.event];
@@ -97,6 +109,8 @@ int view_build(const struct snapshot *snapshot, const struct view_request *reque
 	view->shown_pct = number_share(shown, whole);
 	view->rows = arena_copy(&view->arena, rows.items, kept * sizeof(*rows.items));
 	view->row_count = kept;
+	if (ret_map)
+		row_map_settle(ret_map, view->rows, kept, group_of);
 	vec_done(&rows);
 	selection_done(&selection);
 	*ret_view = view;

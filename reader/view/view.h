@@ -10,6 +10,7 @@
 
 #include "reader/core/snapshot.h"
 #include "reader/util/err.h"
+#include "reader/util/str.h"
 
 enum view_group { VIEW_BY_LINE, VIEW_BY_FUNCTION, VIEW_BY_FILE, VIEW_BY_MODULE, VIEW_BY_THREAD };
 
@@ -37,6 +38,7 @@ struct view_row {
 	uint64_t run_ns;	 /* that threads ran before these waits */
 	enum wait_kind kind;	 /* of most of self_value; WAIT_NONE where that is 0 */
 	const uint64_t *kind_ns; /* self_value by kind, [WAIT_KINDS]; NULL: no waits */
+	uint32_t group;		 /* of row_map.h */
 };
 
 struct view {
@@ -79,6 +81,8 @@ void view_print_csv(FILE *to, const struct view *view);
 /* "lost 312 samples (ring full): lower --cpu-freq or raise --buffer", one line a cause, each ended
  * by a newline; nothing where nothing was lost or noted. */
 void view_print_losses(FILE *to, const struct losses *losses);
+/* One of them, without the newline. */
+void view_add_loss(struct str *to, const struct losses *losses, enum loss_cause cause);
 
 /* JSON and CSV values, for every printer. */
 void json_print_string(FILE *to, const char *text); /* quoted, escaped, always valid UTF-8 */

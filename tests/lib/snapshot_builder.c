@@ -83,6 +83,11 @@ void builder_file(struct snapshot_builder *builder, const char *file)
 	builder->snapshot.file = keep(builder, file);
 }
 
+void builder_start(struct snapshot_builder *builder, uint64_t unix_ns)
+{
+	builder->recording.start_unix_ns = unix_ns;
+}
+
 void builder_window(struct snapshot_builder *builder, uint64_t from_ns, uint64_t to_ns)
 {
 	builder->snapshot.window_from_ns = from_ns;

@@ -13,6 +13,7 @@ struct snapshot_builder *builder_new(void);
 void builder_free(struct snapshot_builder *builder); /* its snapshot too */
 
 void builder_file(struct snapshot_builder *builder, const char *file);
+void builder_start(struct snapshot_builder *builder, uint64_t unix_ns); /* of the recording */
 void builder_window(struct snapshot_builder *builder, uint64_t from_ns, uint64_t to_ns);
 void builder_meta(struct snapshot_builder *builder, const char *key, const char *value);
 void builder_loss(struct snapshot_builder *builder, enum loss_cause cause, uint64_t count);

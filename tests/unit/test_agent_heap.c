@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/heap.c"
+#include "agent/heap_slow.c"
 #include "agent/sample.c"
 #include "agent/shadow.c"
 #include "agent/sys.c"
@@ -12,7 +13,7 @@ enum { SITES = 64, SITE = 20, INNER_SITE = 21, BLOCK = 0x10000, OTHER = 0x20000 
 
 __thread struct agent_thread agent_thread;
 union agent_page agent_page;
-struct agent_process agent_process = {.granule_bits = 4};
+struct agent_process agent_process = {.granule_bits = AGENT_GRANULE_GLIBC};
 struct agent_config agent_config = {.sample_bytes = 4096};
 struct real_functions real;
 
@@ -68,13 +69,19 @@ void agent_ring_put_at(struct agent_lane *lane, uint64_t time, enum rsprof_shm_e
 }
 
 uint32_t unwind_memo_find(struct unwind_memos *memos, const struct agent_thread *thread,
-			  uintptr_t leaf, const struct agent_frame *frame)
+			  uintptr_t leaf, uintptr_t pc, uintptr_t sp, uintptr_t bp)
 {
 	return 0;
 }
 
 uint32_t unwind_site(struct agent_thread *thread, struct agent_lane *lane, uintptr_t leaf,
 		     const struct agent_frame *frame)
+{
+	return next_site;
+}
+
+uint32_t unwind_new_site(struct agent_thread *thread, struct agent_lane *lane, uintptr_t leaf,
+			 const struct agent_frame *frame)
 {
 	return next_site;
 }
@@ -160,6 +167,119 @@ TEST(a_realloc_by_way_of_malloc_is_one)
 	CHECK_EQ_U64(sum(INNER_SITE, ALLOCS), 1);
 	CHECK_EQ_U64(sum(INNER_SITE, REALLOCS), 1);
 	CHECK_EQ_U64(sum(INNER_SITE, GROWTH), 50);
+}
+
+static void move(uintptr_t from, uintptr_t to, uint64_t size)
+{
+	struct heap_old old;
+
+	heap_reallocating(from, &old);
+	heap_reallocated(&old, from, to, size, 0x1234, (uintptr_t)__builtin_frame_address(0));
+}
+
+static void check_moves(void)
+{
+	struct heap_old old;
+
+	tell(SITE, BLOCK, 100);
+	move(BLOCK, OTHER, 20000); /* to a larger one elsewhere, */
+	move(OTHER, OTHER, 20);	   /* to a smaller one in place, */
+	heap_reallocating(OTHER, &old);
+	heap_not_reallocated(&old, OTHER); /* to none, */
+	CHECK_EQ_U64(sum(SITE, ALLOCS), 3);
+	CHECK_EQ_U64(sum(SITE, ALLOC_BYTES), 100 + 20000 + 20);
+	CHECK_EQ_U64(sum(SITE, FREES), 2);
+	CHECK_EQ_U64(sum(SITE, FREE_BYTES), 100 + 20000);
+	CHECK_EQ_U64(sum(SITE, REALLOCS), 2);
+	CHECK_EQ_U64(sum(SITE, GROWTH), 19900);
+	move(OTHER, 0, 0); /* and to the end. */
+	CHECK_EQ_U64(sum(SITE, FREES), 3);
+	CHECK_EQ_U64(sum(SITE, FREE_BYTES), 100 + 20000 + 20);
+	CHECK_EQ_U64(sum(SITE, TEMPORARY), 1);
+	/* One that is not known. */
+	move(OTHER, BLOCK, 50);
+	CHECK_EQ_U64(sum(SITE, ALLOCS), 4);
+	CHECK_EQ_U64(sum(SITE, REALLOCS), 3);
+	CHECK_EQ_U64(sum(SITE, GROWTH), 19900);
+	CHECK_EQ_U64(sum(SITE, FREES), 3);
+	CHECK_EQ_U64(shared_parts[0].unknown_frees + shared_parts[1].unknown_frees, 1);
+}
+
+TEST(reallocs_are_frees_and_allocations)
+{
+	open_all(RSPROF_SHM_HEAP_EXACT);
+	check_moves();
+	CHECK_EQ_U64(counts[1][SITE].allocs, 0);
+}
+
+TEST(reallocs_are_the_same_without_a_lane)
+{
+	open_all(RSPROF_SHM_HEAP_EXACT);
+	agent_thread.generation = 0;
+	agent_thread.lane = NULL;
+	check_moves();
+	CHECK_EQ_U64(counts[0][SITE].allocs, 0);
+}
+
+static void check_reported(enum rsprof_shm_heap heap)
+{
+	const uint64_t size = 1 << 20;
+
+	open_all(heap);
+	agent_thread.flags = AGENT_THREAD_DRAWN;
+	agent_thread.left = 0;
+	tell(SITE, BLOCK, size);
+	/* Over and within it. */
+	next_site = INNER_SITE;
+	for (uintptr_t i = 0; i < 4; i++) {
+		agent_thread.left = 0;
+		heap_report_alloc(BLOCK + 16 * i, size + i, 0x1234,
+				  (uintptr_t)__builtin_frame_address(0));
+	}
+	CHECK(sum(INNER_SITE, ALLOCS) >= 4);
+	CHECK_EQ_U64(sum(INNER_SITE, FREES), 0);
+	heap_count_free(BLOCK);
+	CHECK_EQ_U64(sum(SITE, FREES), sum(SITE, ALLOCS));
+	CHECK_EQ_U64(sum(SITE, FREE_BYTES), sum(SITE, ALLOC_BYTES));
+	CHECK_EQ_U64(sum(INNER_SITE, FREES), 0);
+	/* One is reported anew. */
+	agent_thread.left = 0;
+	heap_report_alloc(BLOCK, size, 0x1234, (uintptr_t)__builtin_frame_address(0));
+	CHECK(sum(INNER_SITE, FREES) >= 1);
+	for (uintptr_t i = 0; i < 8; i++)
+		heap_report_free(BLOCK + 16 * i);
+	CHECK_EQ_U64(sum(INNER_SITE, FREES), sum(INNER_SITE, ALLOCS));
+	CHECK_EQ_U64(sum(INNER_SITE, FREE_BYTES), sum(INNER_SITE, ALLOC_BYTES));
+	CHECK_EQ_U64(shared_parts[0].unknown_frees + shared_parts[1].unknown_frees, 0);
+}
+
+TEST(reported_blocks_are_apart)
+{
+	check_reported(RSPROF_SHM_HEAP_EXACT);
+}
+
+TEST(sampled_reported_blocks_are_apart)
+{
+	check_reported(RSPROF_SHM_HEAP_SAMPLED);
+}
+
+TEST(what_a_sample_stands_for_is_freed)
+{
+	agent_config.sample_bytes = UINT64_C(1) << 40;
+	open_all(RSPROF_SHM_HEAP_SAMPLED);
+	agent_thread.flags = AGENT_THREAD_DRAWN;
+	for (uint64_t size = 0; size < 1000; size++) {
+		agent_thread.left = 0;
+		tell(SITE, BLOCK, size + 1);
+		/* The next chunk. */
+		agent_thread.left = 0;
+		tell(SITE, BLOCK + ((size + 1 + 8 + 15) & ~UINT64_C(15)) + 16, 150);
+		heap_count_free(BLOCK);
+		heap_count_free(BLOCK + ((size + 1 + 8 + 15) & ~UINT64_C(15)) + 16);
+		CHECK_EQ_U64(sum(SITE, FREES), sum(SITE, ALLOCS));
+		CHECK_EQ_U64(sum(SITE, FREE_BYTES), sum(SITE, ALLOC_BYTES));
+	}
+	CHECK(sum(SITE, ALLOCS) > UINT64_C(1) << 33);
 }
 
 TEST(a_sampled_call_within_a_call_is_one)

@@ -9,7 +9,7 @@
 #include "agent/sys.c"
 
 union agent_page agent_page;
-struct agent_process agent_process = {.granule_bits = 4, .region_fd = -1};
+struct agent_process agent_process = {.granule_bits = AGENT_GRANULE_GLIBC, .region_fd = -1};
 
 const char *real_allocator(void)
 {
