@@ -256,6 +256,7 @@ bool config_begin(void);
 
 long sys_call(long number, long a, long b, long c, long d, long e, long f);
 void *sys_map(size_t bytes); /* private, zeroed, not reserved, not in core dumps; NULL */
+void sys_unmap(void *memory, size_t bytes); /* the whole of what sys_map gave */
 /* Whether a mapping of the process is, as far as is remembered, a large one by sys_map(): these
  * never merge with the program's, whose core dumps have them. */
 bool sys_is_mapped(uintptr_t start, uintptr_t end);

@@ -55,7 +55,7 @@ static void drop_leaf(void *leaf)
 {
 	struct leaf_head *head = head_of(leaf);
 
-	sys_call(SYS_munmap, (long)head, (long)(HEAD_BYTES + head->bytes), 0, 0, 0, 0);
+	sys_unmap(head, HEAD_BYTES + head->bytes);
 }
 
 static void add_leaf(void *leaf)
@@ -154,8 +154,7 @@ static uint64_t *reported_place(uintptr_t block, bool may_make)
 		if (atomic_compare_exchange_strong(&reported_leaves, &leaves, new_leaves))
 			leaves = new_leaves;
 		else
-			sys_call(SYS_munmap, (long)new_leaves,
-				 (long)(SHADOW_LEAVES * sizeof(*new_leaves)), 0, 0, 0, 0);
+			sys_unmap(new_leaves, SHADOW_LEAVES * sizeof(*new_leaves));
 	}
 	leaf = atomic_load_explicit(&leaves[i], memory_order_acquire);
 	if (!leaf && may_make) {

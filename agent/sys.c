@@ -97,13 +97,26 @@ void *sys_map(size_t bytes)
 		return NULL;
 	address = sys_call(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
 	if (address < 0 && address > -4096)
 		return NULL;
 	sys_call(SYS_madvise, address, (long)bytes, MADV_DONTDUMP, 0, 0, 0);
 	if (bytes >= LARGE)
 		note_large((uintptr_t)address, bytes);
 	return (void *)address;
+}
+
+void sys_unmap(void *memory, size_t bytes)
+{
+	uintptr_t start = (uintptr_t)memory;
+
+	/* Before the addresses can be somebody else's. */
+	for (uint32_t i = 0; bytes >= LARGE && i < LARGE_MAX; i++) {
+		uintptr_t noted = start;
+
+		if (atomic_compare_exchange_strong(&large[i], &noted, 0))
+			break;
+	}
+	sys_call(SYS_munmap, (long)start, (long)bytes, 0, 0, 0, 0);
 }
 
 uint32_t sys_tid(void)

@@ -116,7 +116,7 @@ static struct block *block_make(_Atomic(struct block *) *place)
 
 	if (!block || atomic_compare_exchange_strong(place, &none, block))
 		return block;
-	sys_call(SYS_munmap, (long)block, sizeof(*block), 0, 0, 0, 0);
+	sys_unmap(block, sizeof(*block));
 	return none;
 }
 

@@ -38,7 +38,7 @@ static _Atomic uint32_t *page_make(_Atomic uint32_t *_Atomic *place)
 	if (!sys_call(SYS_madvise, (long)page, PAGE_BYTES, MADV_WIPEONFORK, 0, 0, 0) &&
 	    atomic_compare_exchange_strong(place, &none, page))
 		return page;
-	sys_call(SYS_munmap, (long)page, PAGE_BYTES, 0, 0, 0, 0);
+	sys_unmap(page, PAGE_BYTES);
 	return none;
 }
 

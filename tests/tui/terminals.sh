@@ -19,7 +19,7 @@ TUI_ENV="TERM=dumb" tui_start 120 30 "$RSPROF" view "$dir/my-app.db"
 table dumb dumb
 TUI_ENV="TERM=no-such-terminal" tui_start 120 30 "$RSPROF" view "$dir/my-app.db"
 table unknown no-such-terminal
-TUI_ENV="-u TERM" tui_start 120 30 "$RSPROF" view "$dir/my-app.db"
+tui_start 120 30 env -u TERM "$RSPROF" view "$dir/my-app.db"
 table unset TERM
 
 run "$RSPROF" view "$dir/my-app.db" </dev/null
