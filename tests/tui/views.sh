@@ -68,11 +68,30 @@ tui_keys F
 golden flame_ascii_120x30
 tui_keys Escape q
 
-TUI_ENV="NO_COLOR=1" shown 120 30
-golden cpu_120x30
-check_equal no_colour_has_no_colours "$(tui capture-pane -e -p | grep -c $'\033\\[[0-9;]*[34][0-9][;m]')" 0
-tui_keys q
-tui_end quits_without_colour 0
+# As many colours as the terminal has; the text is the same with all of them and with none.
+# has_colours PATTERN: codes of ink or ground on the screen.
+has_colours() {
+	tui capture-pane -e -p | grep -q -E $'\033\\[([0-9;]*;)?'"$1"
+}
+
+# coloured NAME ENVIRONMENT PATTERN ABSENT
+coloured() {
+	TUI_ENV=$2 shown 120 30
+	golden cpu_120x30
+	check "$1_colours" wait_for 5 has_colours "$3"
+	if has_colours "$4"; then
+		not_ok "$1_has_no_others" "$(tui capture-pane -e -p | head -n 5 | cat -v)"
+	else
+		ok "$1_has_no_others"
+	fi
+	tui_keys q
+	tui_end "$1_quits" 0
+}
+
+coloured all "TERM=tmux-256color COLORTERM=truecolor" "[34]8;2;" "[34]8;5;"
+coloured two_hundred "TERM=tmux-256color" "[34]8;5;" "[34]8;2;"
+coloured eight "TERM=screen" "[349][0-7]m" "[34]8;"
+coloured no "NO_COLOR=1" "[17]m" "([349][0-8]|10[0-7])(;|m)"
 
 shown 120 30 cpu.db
 golden cpu_alone_120x30
