@@ -215,6 +215,10 @@ check: all targets $(UNIT_PROGRAMS) $(TUI_PROGRAMS) ## every test that this mach
 bench: all targets $(BENCH_PROGRAMS) $(OBJ)/agent_walk/librsprof_agent.so ## measures rsprof and what it costs (tests/bench/RESULTS.md)
 	$(Q)$(export_tests) tests/bench/run
 
+.PHONY: screenshots
+screenshots: all $(TUI_PROGRAMS) ## the pictures of the README, anew (tests/tui/pictures)
+	$(Q)$(export_tests) tests/tui/screenshots
+
 .PHONY: lint
 lint: ## who includes whom; each header compiles alone
 	$(Q)CC='$(CC)' tests/lib/lint.sh

@@ -66,9 +66,15 @@ void snapshot_recharge(struct snapshot *snapshot)
 	free(charged);
 }
 
+struct snapshot *snapshot_hold(struct snapshot *snapshot)
+{
+	atomic_fetch_add(&snapshot->holders, 1);
+	return snapshot;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
-	if (!snapshot)
+	if (!snapshot || atomic_fetch_sub(&snapshot->holders, 1) > 0)
 		return;
 	arena_done(&snapshot->arena);
 	free(snapshot);

@@ -4,6 +4,7 @@
 #ifndef RSPROF_CORE_SNAPSHOT_H
 #define RSPROF_CORE_SNAPSHOT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -117,6 +118,7 @@ struct snapshot_meta {
 
 struct snapshot {
 	struct arena arena;
+	atomic_uint holders; /* beside the first one */
 	const char *file; /* path it was opened by */
 	const struct snapshot_recording *recordings;
 	size_t recording_count;
@@ -164,6 +166,8 @@ const char *snapshot_meta_get(const struct snapshot *snapshot, const char *key);
 /* Charges every stack anew by the current rules; for a file written with an older table, and after
  * frames were resolved late. */
 void snapshot_recharge(struct snapshot *snapshot);
-void snapshot_free(struct snapshot *snapshot); /* NULL allowed */
+struct snapshot *snapshot_hold(struct snapshot *snapshot);
+/* The last one who holds it frees it; NULL allowed. */
+void snapshot_free(struct snapshot *snapshot);
 
 #endif

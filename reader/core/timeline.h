@@ -4,6 +4,7 @@
 #ifndef RSPROF_CORE_TIMELINE_H
 #define RSPROF_CORE_TIMELINE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,8 +52,11 @@ struct timeline {
 	const struct timeline_held *held;
 	size_t held_count;
 	uint64_t interval_ns; /* of checkpoints: what a bucket is at least */
+	atomic_uint holders;  /* beside the first one */
 };
 
-void timeline_free(struct timeline *timeline); /* NULL allowed */
+struct timeline *timeline_hold(struct timeline *timeline);
+/* The last one who holds it frees it; NULL allowed. */
+void timeline_free(struct timeline *timeline);
 
 #endif

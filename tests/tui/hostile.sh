@@ -3,14 +3,12 @@
 . tests/lib/lib.sh
 . tests/tui/tui.bash
 
-made=${OBJ:-build/.obj/$MODE}/tests/tui/made_profile
-dir=$(folder)
-"$made" hostile "$dir/my-app.db"
+dir=$(made_folder)
 
 for size in "120 30" "80 24"; do
 	name=${size/ /x}
 	# shellcheck disable=SC2086
-	tui_start $size sh -c 'cd "$1" && exec "$2" view my-app.db' sh "$dir" "$PWD/$RSPROF"
+	tui_start $size sh -c 'cd "$1" && exec "$2" view hostile.db' sh "$dir" "$PWD/$RSPROF"
 	golden "hostile_$name"
 	check_equal "title_is_untouched_$name" "$(tui display -p "#{pane_title}" | grep -c title)" 0
 	tui_keys 3

@@ -3,12 +3,10 @@
 . tests/lib/lib.sh
 . tests/tui/tui.bash
 
-made=${OBJ:-build/.obj/$MODE}/tests/tui/made_profile
-dir=$(folder)
-"$made" demo "$dir/my-app.db"
+dir=$(made_folder)
 
 shown() {
-	tui_start "$1" "$2" sh -c 'cd "$1" && exec "$2" view my-app.db' sh "$dir" "$PWD/$RSPROF"
+	tui_start "$1" "$2" sh -c 'cd "$1" && exec "$2" view demo.db' sh "$dir" "$PWD/$RSPROF"
 }
 
 shown 120 30

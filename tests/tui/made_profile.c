@@ -20,6 +20,14 @@ enum place_of {
 	AT_WORKER,
 	AT_NEXT,
 	AT_FLUSH,
+	AT_HEADER_LINES,
+	AT_SPLIT,
+	AT_TRIM,
+	AT_ROUTE,
+	AT_LOOKUP,
+	AT_HASH,
+	AT_RESPOND,
+	AT_ESCAPE,
 	AT_RECV,
 	AT_WRITE,
 	AT_FUTEX,
@@ -32,11 +40,11 @@ static const struct source_line demo_lines[PLACES] = {
 	[AT_SERVE] = {"app::serve", "src/main.rs", "/home/me/app/src/main.rs", 41},
 	[AT_READ] = {"app::net::Connection::read", "src/net.rs", "/home/me/app/src/net.rs", 77},
 	[AT_PARSE] = {"app::parser::Parser::parse", "src/parser.rs", "/home/me/app/src/parser.rs",
-		      58},
+		      57},
 	[AT_PARSE_HEADER] = {"app::parser::parse_header", "src/parser.rs",
-			     "/home/me/app/src/parser.rs", 142},
+			     "/home/me/app/src/parser.rs", 133},
 	[AT_TOKENIZE] = {"app::parser::tokenize", "src/parser.rs", "/home/me/app/src/parser.rs",
-			 89},
+			 90},
 	[AT_EXTEND] = {"app::buffer::Buffer::extend", "src/buffer.rs", "/home/me/app/src/buffer.rs",
 		       34},
 	[AT_INSERT] = {"app::cache::Cache<K,V>::insert", "src/cache.rs",
@@ -44,6 +52,19 @@ static const struct source_line demo_lines[PLACES] = {
 	[AT_WORKER] = {"app::worker::run", "src/worker.rs", "/home/me/app/src/worker.rs", 23},
 	[AT_NEXT] = {"app::worker::Pool::next", "src/worker.rs", "/home/me/app/src/worker.rs", 64},
 	[AT_FLUSH] = {"app::worker::flush", "src/worker.rs", "/home/me/app/src/worker.rs", 98},
+	[AT_HEADER_LINES] = {"app::parser::parse_header", "src/parser.rs",
+			     "/home/me/app/src/parser.rs", 129},
+	[AT_SPLIT] = {"app::parser::split_field", "src/parser.rs", "/home/me/app/src/parser.rs",
+		      119},
+	[AT_TRIM] = {"app::parser::trim", "src/parser.rs", "/home/me/app/src/parser.rs", 112},
+	[AT_ROUTE] = {"app::router::Router::route", "src/router.rs", "/home/me/app/src/router.rs",
+		      61},
+	[AT_LOOKUP] = {"app::cache::Cache<K,V>::get", "src/cache.rs", "/home/me/app/src/cache.rs",
+		       88},
+	[AT_HASH] = {"app::cache::hash", "src/cache.rs", "/home/me/app/src/cache.rs", 47},
+	[AT_RESPOND] = {"app::http::Response::write", "src/http.rs", "/home/me/app/src/http.rs",
+			155},
+	[AT_ESCAPE] = {"app::http::escape", "src/http.rs", "/home/me/app/src/http.rs", 188},
 	[AT_RECV] = {"recv", "[libc.so.6]", NULL, 0},
 	[AT_WRITE] = {"write", "[libc.so.6]", NULL, 0},
 	[AT_FUTEX] = {"__futex_abstimed_wait", "[libc.so.6]", NULL, 0},
@@ -65,6 +86,13 @@ enum way_of {
 	WAY_RECV,
 	WAY_NEXT,
 	WAY_FLUSH,
+	WAY_HEADER_LINES,
+	WAY_SPLIT,
+	WAY_TRIM,
+	WAY_LOOKUP,
+	WAY_HASH,
+	WAY_RESPOND,
+	WAY_ESCAPE,
 	WAY_WAIT,
 	WAY_ALLOC_EXTEND,
 	WAY_ALLOC_INSERT,
@@ -82,6 +110,22 @@ static struct way ways[WAYS] = {
 	[WAY_RECV] = {4, {AT_RECV, AT_READ, AT_SERVE, AT_MAIN}, AT_READ, {0}},
 	[WAY_NEXT] = {2, {AT_NEXT, AT_WORKER}, AT_NEXT, {0}},
 	[WAY_FLUSH] = {3, {AT_WRITE, AT_FLUSH, AT_WORKER}, AT_FLUSH, {0}},
+	[WAY_HEADER_LINES] = {5,
+			      {AT_HEADER_LINES, AT_PARSE, AT_READ, AT_SERVE, AT_MAIN},
+			      AT_HEADER_LINES,
+			      {0}},
+	[WAY_SPLIT] = {6,
+		       {AT_SPLIT, AT_PARSE_HEADER, AT_PARSE, AT_READ, AT_SERVE, AT_MAIN},
+		       AT_SPLIT,
+		       {0}},
+	[WAY_TRIM] = {7,
+		      {AT_TRIM, AT_SPLIT, AT_PARSE_HEADER, AT_PARSE, AT_READ, AT_SERVE, AT_MAIN},
+		      AT_TRIM,
+		      {0}},
+	[WAY_LOOKUP] = {4, {AT_LOOKUP, AT_ROUTE, AT_SERVE, AT_MAIN}, AT_LOOKUP, {0}},
+	[WAY_HASH] = {5, {AT_HASH, AT_LOOKUP, AT_ROUTE, AT_SERVE, AT_MAIN}, AT_HASH, {0}},
+	[WAY_RESPOND] = {3, {AT_RESPOND, AT_SERVE, AT_MAIN}, AT_RESPOND, {0}},
+	[WAY_ESCAPE] = {4, {AT_ESCAPE, AT_RESPOND, AT_SERVE, AT_MAIN}, AT_ESCAPE, {0}},
 	[WAY_WAIT] = {3, {AT_FUTEX, AT_NEXT, AT_WORKER}, AT_NEXT, {0}},
 	[WAY_ALLOC_EXTEND] = {5,
 			      {AT_MALLOC, AT_EXTEND, AT_READ, AT_SERVE, AT_MAIN},
@@ -238,13 +282,20 @@ static void alloc(struct maker *maker, enum way_of way, uint64_t blocks, uint64_
 static void make_second(struct maker *maker, uint64_t second, const thread_id threads[3],
 			bool is_whole)
 {
-	uint64_t header = 10 + wave(second), tokenize = 14 - wave(second) / 4;
-	uint64_t extend = 8 + second / 12, recv = 9, flush = 10 + second * 7 % 13;
+	uint64_t header = 6 + wave(second), tokenize = 11 - wave(second) / 4;
+	uint64_t extend = 6 + second / 20, recv = 6, flush = 8 + second * 7 % 13;
 
 	sample(maker, threads[0], WAY_HEADER, header, 0);
 	sample(maker, threads[0], WAY_TOKENIZE, tokenize, 0);
 	sample(maker, threads[0], WAY_EXTEND, extend, 0);
 	sample(maker, threads[0], WAY_RECV, recv, recv);
+	sample(maker, threads[0], WAY_HEADER_LINES, 4 + wave(second) / 5, 0);
+	sample(maker, threads[0], WAY_SPLIT, 4, 0);
+	sample(maker, threads[0], WAY_TRIM, 2, 0);
+	sample(maker, threads[0], WAY_LOOKUP, 4 + second / 40, 0);
+	sample(maker, threads[0], WAY_HASH, 3, 0);
+	sample(maker, threads[0], WAY_RESPOND, 5, 0);
+	sample(maker, threads[0], WAY_ESCAPE, 1 + second % 3, 0);
 	sample(maker, threads[1], WAY_NEXT, 6, 0);
 	sample(maker, threads[2], WAY_FLUSH, flush, flush / 2);
 	if (!is_whole)

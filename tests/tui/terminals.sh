@@ -4,9 +4,7 @@
 . tests/lib/lib.sh
 . tests/tui/tui.bash
 
-made=${OBJ:-build/.obj/$MODE}/tests/tui/made_profile
-dir=$(folder)
-"$made" demo "$dir/my-app.db"
+dir=$(made_folder)
 
 # table NAME WHY: what came to be on a screen that could not be used.
 table() {
@@ -15,17 +13,17 @@ table() {
 	tui_shows "$1_shows_the_table" "parse_header"
 }
 
-TUI_ENV="TERM=dumb" tui_start 120 30 "$RSPROF" view "$dir/my-app.db"
+TUI_ENV="TERM=dumb" tui_start 120 30 "$RSPROF" view "$dir/demo.db"
 table dumb dumb
-TUI_ENV="TERM=no-such-terminal" tui_start 120 30 "$RSPROF" view "$dir/my-app.db"
+TUI_ENV="TERM=no-such-terminal" tui_start 120 30 "$RSPROF" view "$dir/demo.db"
 table unknown no-such-terminal
-tui_start 120 30 env -u TERM "$RSPROF" view "$dir/my-app.db"
+tui_start 120 30 env -u TERM "$RSPROF" view "$dir/demo.db"
 table unset TERM
 
-run "$RSPROF" view "$dir/my-app.db" </dev/null
+run "$RSPROF" view "$dir/demo.db" </dev/null
 check_equal piped_exit_code "$status" 0
 check_contains piped_says_why "$errors" "rsprof: "
-check_equal piped_is_top "$out" "$("$RSPROF" top cpu "$dir/my-app.db")"
+check_equal piped_is_top "$out" "$("$RSPROF" top cpu "$dir/demo.db")"
 
 start_target "$TARGETS/burn" 60 >/dev/null
 run "$RSPROF" -p "$target_pid" -d 1s -o "$dir/piped.db" </dev/null
@@ -44,5 +42,5 @@ check_equal broken_exit_code "$status" 6
 check_equal broken_is_one_sentence "$(printf '%s\n' "$errors" | grep -c '^rsprof: ')" 1
 (cd "$(folder)" && RSPROF_OUTPUT_DIR=. "$OLDPWD/$RSPROF" view) >"$dir/out" 2>&1
 check_between nothing_to_view "$?" 1 6
-run "$RSPROF" view "$dir/my-app.db" more
+run "$RSPROF" view "$dir/demo.db" more
 check_equal too_many_operands "$status" 2

@@ -12,6 +12,20 @@ tui_socket=$tui_folder/0 # of the newest server: one that ends may still be ther
 tui_servers=0
 tui_seconds=20
 screens=tests/tui/screens
+made=${OBJ:-build/.obj/$MODE}/tests/tui/made_profile
+
+# made_folder: a new folder with the profiles, and the source text of one file, older than they are.
+made_folder() {
+	local folder kind
+
+	folder=$(folder)
+	for kind in demo hostile empty cpu; do
+		"$made" "$kind" "$folder/$kind.db" || return 1
+	done
+	cp -r tests/tui/source/src "$folder/src"
+	touch -d 2025-01-01 "$folder/src/parser.rs"
+	echo "$folder"
+}
 
 tui() {
 	tmux -S "$tui_socket" -f /dev/null "$@"

@@ -3,15 +3,11 @@
 . tests/lib/lib.sh
 . tests/tui/tui.bash
 
-made=${OBJ:-build/.obj/$MODE}/tests/tui/made_profile
-dir=$(folder)
-"$made" demo "$dir/my-app.db"
-"$made" cpu "$dir/cpu.db"
-"$made" empty "$dir/empty.db"
+dir=$(made_folder)
 
 # shown WIDTH HEIGHT [FILE]: the profile, by a name that is the same everywhere.
 shown() {
-	tui_start "$1" "$2" sh -c 'cd "$1" && exec "$2" view "$3"' sh "$dir" "$PWD/$RSPROF" "${3:-my-app.db}"
+	tui_start "$1" "$2" sh -c 'cd "$1" && exec "$2" view "$3"' sh "$dir" "$PWD/$RSPROF" "${3:-demo.db}"
 }
 
 shown 120 30
@@ -24,10 +20,12 @@ tui_keys 4
 golden wait_120x30
 tui_keys 1 F
 golden flame_120x30
-tui_keys Escape o
+tui_keys Escape j o
 golden callers_120x30
 tui_keys Escape a
 golden source_120x30
+tui_keys Escape j a
+golden source_missing_120x30
 tui_keys Escape t
 golden threads_120x30
 tui_keys t '?'
