@@ -183,6 +183,18 @@ static int exit_code_of(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* Screens were left, and the terminal is the command's again. */
+static void tell_that_it_goes_on(pid_t pid, char **command)
+{
+	OWN(str_done) struct str line = {0};
+	siginfo_t over = {0};
+
+	if (waitid(P_PID, (id_t)pid, &over, WEXITED | WNOHANG | WNOWAIT) < 0 || over.si_pid)
+		return;
+	str_add_scrubbed(&line, command[0]);
+	fprintf(stderr, "rsprof: %s goes on; Ctrl-C ends it.\n", str_text(&line));
+}
+
 /* The child's exit code, or EXIT_NOT_RUN with *err where it never ran. What fails after it has
  * begun is told by *err beside the child's own code. */
 static int record_child(const struct record_options *options, char **command, char *path,
@@ -225,6 +237,8 @@ static int record_child(const struct record_options *options, char **command, ch
 	close(child.failed_fd);
 	target_free(target);
 	record_signals_arm_all();
+	if (result == 0 && run.has_screen)
+		tell_that_it_goes_on(child.pid, command);
 	status = run_output_wait(&output, child.pid);
 	run_output_close(&output);
 	return exit_code_of(status);

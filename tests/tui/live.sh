@@ -191,3 +191,13 @@ tui_keys q
 tui_end run_has_the_commands_status 3
 tui_shows run_shows_the_output "cpu_ns"
 check_equal run_is_finished "$(sql "$dir/run.db" 'SELECT MIN(is_finished) FROM recordings')" 1
+
+# Left before the command is over: it goes on, and has the terminal's output again.
+tui_start 120 30 "$RSPROF" run -o "$dir/left.db" -- sh -c 'echo begun; while [ ! -e "$0" ]; do sleep 0.1; done; echo over' "$dir/go"
+tui_shows left_is_recorded "RECORDING"
+tui_keys q
+tui_shows left_goes_on "sh goes on"
+tui_shows left_shows_what_was_kept "begun"
+touch "$dir/go"
+tui_end left_waits_for_the_command 0
+tui_shows left_shows_what_comes "over"
