@@ -43,23 +43,7 @@ static const struct opt annotate_options[] = {
 	 .complete = OPT_COMPLETE_FOLDER,
 	 .help = "folder to look for the source in, if it is not where it was compiled; may be "
 		 "repeated"},
-	{.name = "since",
-	 .value_name = "DUR",
-	 .type = OPT_DURATION,
-	 .offset = MEMBER(since),
-	 .min = 1000000,
-	 .help = "only the last DUR of the recording"},
-	{.name = "until",
-	 .value_name = "DUR",
-	 .type = OPT_DURATION,
-	 .offset = MEMBER(until),
-	 .min = 1000000,
-	 .help = "only the first DUR of the recording"},
-	{.name = "window",
-	 .value_name = "A..B",
-	 .type = OPT_TEXT,
-	 .offset = MEMBER(window),
-	 .help = "only from A to B, counted from the start"},
+	READING_WINDOW_OPTIONS(struct annotate_options),
 	{.name = "thread",
 	 .value_name = "NAME|TID",
 	 .type = OPT_TEXT,
@@ -72,16 +56,8 @@ static const struct opt annotate_options[] = {
 	 .offset = MEMBER(event),
 	 .shown_default = "the CPU event",
 	 .help = "which of the recorded events"},
-	{.name = "include-internal",
-	 .type = OPT_FLAG,
-	 .offset = MEMBER(include_internal),
-	 .help = "charge the function that ran, also in libc, std or an allocator"},
-	{.name = "no-inline",
-	 .type = OPT_FLAG,
-	 .offset = MEMBER(no_inline),
-	 .help = "charge inlined calls to the function they were inlined into"},
-	{.name = "json", .type = OPT_FLAG, .offset = MEMBER(json), .help = "print JSON"},
-	{.name = "csv", .type = OPT_FLAG, .offset = MEMBER(csv), .help = "print CSV"},
+	READING_CHARGE_OPTIONS(struct annotate_options),
+	READING_PRINT_OPTIONS(struct annotate_options),
 	{0},
 };
 
@@ -90,13 +66,8 @@ static int check_arguments(int count, char **operands, const struct annotate_opt
 {
 	OWN(str_done) struct str given = {0};
 
-	if (count == 2 && !(options->json && options->csv))
-		return 0;
-	if (count == 2) {
-		err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
-		err_remedy(err, "Use one of them.");
-		return -EINVAL;
-	}
+	if (count == 2)
+		return reading_check_print(options->json, options->csv, err);
 	if (!count) {
 		err_set(err, ERR_USAGE, -EINVAL, "annotate needs a profile to read.");
 	} else if (count == 1) {
@@ -220,8 +191,7 @@ static int run(int argc, char **argv, struct err *err)
 		r = check_sources(&options.sources, err);
 	if (r < 0)
 		return r;
-	window = (struct window_request){
-		.since_ns = options.since, .until_ns = options.until, .window = options.window};
+	window = READING_WINDOW(&options);
 	r = reading_open(argv[1], &window, &snapshot, err);
 	if (r < 0)
 		return r;

@@ -38,29 +38,8 @@ static const struct opt top_options[] = {
 	 .offset = MEMBER(threshold),
 	 .shown_default = "0",
 	 .help = "leave out rows with a smaller inclusive share"},
-	{.name = "since",
-	 .value_name = "DUR",
-	 .type = OPT_DURATION,
-	 .offset = MEMBER(since),
-	 .min = 1000000,
-	 .help = "only the last DUR of the recording"},
-	{.name = "until",
-	 .value_name = "DUR",
-	 .type = OPT_DURATION,
-	 .offset = MEMBER(until),
-	 .min = 1000000,
-	 .help = "only the first DUR of the recording"},
-	{.name = "window",
-	 .value_name = "A..B",
-	 .type = OPT_TEXT,
-	 .offset = MEMBER(window),
-	 .help = "only from A to B, counted from the start"},
-	{.letter = 'f',
-	 .name = "filter",
-	 .value_name = "TEXT",
-	 .type = OPT_TEXT,
-	 .offset = MEMBER(filter),
-	 .help = "only rows with TEXT in their file or function, in either case"},
+	READING_WINDOW_OPTIONS(struct top_options),
+	READING_FILTER_OPTION(struct top_options),
 	{.name = "by",
 	 .value_name = "GROUP",
 	 .type = OPT_CHOICE,
@@ -85,16 +64,8 @@ static const struct opt top_options[] = {
 	 .offset = MEMBER(event),
 	 .shown_default = "the CPU event",
 	 .help = "which of the recorded events (top cpu)"},
-	{.name = "include-internal",
-	 .type = OPT_FLAG,
-	 .offset = MEMBER(include_internal),
-	 .help = "charge the function that ran, also in libc, std or an allocator"},
-	{.name = "no-inline",
-	 .type = OPT_FLAG,
-	 .offset = MEMBER(no_inline),
-	 .help = "charge inlined calls to the function they were inlined into"},
-	{.name = "json", .type = OPT_FLAG, .offset = MEMBER(json), .help = "print JSON"},
-	{.name = "csv", .type = OPT_FLAG, .offset = MEMBER(csv), .help = "print CSV"},
+	READING_CHARGE_OPTIONS(struct top_options),
+	READING_PRINT_OPTIONS(struct top_options),
 	{0},
 };
 
@@ -246,12 +217,7 @@ static int check_options(const char *kind, const struct top_options *options, st
 		err_remedy(err, "Leave it out; type: rsprof top %s FILE", kind);
 		return -EINVAL;
 	}
-	if (options->json && options->csv) {
-		err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
-		err_remedy(err, "Use one of them.");
-		return -EINVAL;
-	}
-	return 0;
+	return reading_check_print(options->json, options->csv, err);
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -286,8 +252,7 @@ static int run(int argc, char **argv, struct err *err)
 		.include_internal = options.include_internal,
 		.no_inline = options.no_inline,
 	};
-	window = (struct window_request){
-		.since_ns = options.since, .until_ns = options.until, .window = options.window};
+	window = READING_WINDOW(&options);
 	r = reading_open(argv[2], &window, &snapshot, err);
 	if (r < 0)
 		return r;

@@ -30,42 +30,14 @@ struct view_options {
 #define MEMBER(name) offsetof(struct view_options, name)
 
 static const struct opt view_options[] = {
-	{.name = "since",
-	 .value_name = "DUR",
-	 .type = OPT_DURATION,
-	 .offset = MEMBER(since),
-	 .min = 1000000,
-	 .help = "only the last DUR of the recording"},
-	{.name = "until",
-	 .value_name = "DUR",
-	 .type = OPT_DURATION,
-	 .offset = MEMBER(until),
-	 .min = 1000000,
-	 .help = "only the first DUR of the recording"},
-	{.name = "window",
-	 .value_name = "A..B",
-	 .type = OPT_TEXT,
-	 .offset = MEMBER(window),
-	 .help = "only from A to B, counted from the start"},
-	{.letter = 'f',
-	 .name = "filter",
-	 .value_name = "TEXT",
-	 .type = OPT_TEXT,
-	 .offset = MEMBER(filter),
-	 .help = "only rows with TEXT in their file or function, in either case"},
+	READING_WINDOW_OPTIONS(struct view_options),
+	READING_FILTER_OPTION(struct view_options),
 	{.name = "thread",
 	 .value_name = "NAME|TID",
 	 .type = OPT_TEXT,
 	 .offset = MEMBER(thread),
 	 .help = "only samples of this thread; shares stay those of all samples (not of memory)"},
-	{.name = "include-internal",
-	 .type = OPT_FLAG,
-	 .offset = MEMBER(include_internal),
-	 .help = "charge the function that ran, also in libc, std or an allocator"},
-	{.name = "no-inline",
-	 .type = OPT_FLAG,
-	 .offset = MEMBER(no_inline),
-	 .help = "charge inlined calls to the function they were inlined into"},
+	READING_CHARGE_OPTIONS(struct view_options),
 	{0},
 };
 
@@ -151,8 +123,7 @@ static int make_request(const char *path, const struct view_options *options,
 			struct model_request *ret_request, enum model_table *ret_first,
 			struct err *err)
 {
-	const struct window_request window = {
-		.since_ns = options->since, .until_ns = options->until, .window = options->window};
+	const struct window_request window = READING_WINDOW(options);
 	struct store_summary summary;
 	struct store_reader *reader;
 	int r = store_reader_open(path, &reader, err);

@@ -1,5 +1,6 @@
 #include "reader/reading.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,15 @@
 #include "reader/record/resolve.h"
 #include "reader/store/store.h"
 #include "reader/util/fmt.h"
+
+int reading_check_print(bool json, bool csv, struct err *err)
+{
+	if (!json || !csv)
+		return 0;
+	err_set(err, ERR_USAGE, -EINVAL, "--json and --csv cannot both be printed.");
+	err_remedy(err, "Use one of them.");
+	return -EINVAL;
+}
 
 int reading_open(const char *path, const struct window_request *request,
 		 struct snapshot **ret_snapshot, struct err *err)

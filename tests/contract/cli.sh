@@ -10,7 +10,7 @@ run "$RSPROF" --help
 check_equal help_exits_0 "$status" 0
 check_equal help_is_no_error "$errors" ""
 verbs=$(sed -n '/^Commands:/,/^$/p' <<<"$out" | awk '/^  / { print $1 }' | tr '\n' ' ')
-check_equal help_lists_the_commands "$verbs" "attach run top annotate list query doctor completions help "
+check_equal help_lists_the_commands "$verbs" "attach run top annotate view list query doctor completions help "
 run "$RSPROF" help
 check_contains help_is_a_command "$out" "Commands:"
 
