@@ -233,6 +233,19 @@ static uint64_t began_ns(const struct src_agent *agent, const struct agent_regio
 	return began ? began : region->facts.created_ns;
 }
 
+/* When the program that made this memory became another one, which is known to have happened. */
+static uint64_t ended_ns(const struct src_agent *agent, const struct agent_region *region)
+{
+	uint64_t ended = clock_now_ns();
+
+	for (size_t i = 0; i < agent->execs.count; i++) {
+		if (agent->execs.items[i] > region->facts.created_ns &&
+		    agent->execs.items[i] < ended)
+			ended = agent->execs.items[i];
+	}
+	return ended;
+}
+
 static void arrive(struct src_agent *agent, struct agent_region *region)
 {
 	if (agent->session)
@@ -271,7 +284,7 @@ static void seek_agent(struct src_agent *agent, bool is_last)
 		follow_given(agent);
 		/* Its exec was told before there was a session. */
 		if (!is_last && !agent_region_is_held(agent->session->region, agent->config.target))
-			end_session(agent, now);
+			end_session(agent, ended_ns(agent, agent->session->region));
 	} else if (ret != -EAGAIN && ret != -ENOENT) {
 		/* Refused: it will not become better. */
 		agent->fds_taken = agent->config.agent_fd_count;
