@@ -55,6 +55,10 @@ struct file_feed {
 	uint64_t state_of_file; /* grows with each update that changed anything */
 	uint64_t state_of_current;
 	bool is_current_named; /* what late names there are */
+	/* The last one, and what it is of: other rows beside it need no other one. */
+	struct timeline *chart;
+	struct store_window chart_window;
+	uint64_t state_of_chart;
 	struct late_names *names;
 	struct file_trace trace;
 	struct store_extent extent;

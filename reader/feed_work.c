@@ -109,32 +109,62 @@ static bool wants_names(const struct file_feed *feed, const struct snapshot *sna
 	       (feed->extent.is_finished || feed->is_ended || !feed->was_followed);
 }
 
-/* Tables and trends, without the chart. may_wait: also for names that have to be looked for. */
-static int make_tables(struct file_feed *feed, const struct model_request *request, bool may_wait,
-		       struct err *err)
+/* What rows are made of. may_wait: also for names that have to be looked for. */
+static int read_rows(struct file_feed *feed, const struct model_request *request, bool may_wait,
+		     struct snapshot **ret_snapshot, struct timeline **ret_tail, bool *ret_is_named,
+		     struct err *err)
 {
 	struct store_window window = {request->from_ns, request->to_ns};
 	struct snapshot *snapshot;
-	struct timeline *tail;
-	struct model *model;
-	bool is_named;
 	int ret = store_follow_snapshot(feed->follow, window, &snapshot, err);
 
 	if (ret < 0)
 		return ret;
-	is_named = wants_names(feed, snapshot) &&
-		   (may_wait || late_names_are_known(feed->names, feed->state_of_file));
-	if (is_named)
+	*ret_is_named = wants_names(feed, snapshot) &&
+			(may_wait || late_names_are_known(feed->names, feed->state_of_file));
+	if (*ret_is_named)
 		ret = late_names_apply(&feed->names, feed->follow, feed->state_of_file, snapshot,
 				       err);
 	if (ret == 0)
 		ret = store_follow_timeline(feed->follow,
 					    store_follow_tail(feed->follow, window, MODEL_TREND),
-					    MODEL_TREND, &tail, err);
-	if (ret < 0) {
+					    MODEL_TREND, ret_tail, err);
+	if (ret < 0)
 		snapshot_free(snapshot);
-		return ret;
+	else
+		*ret_snapshot = snapshot;
+	return ret;
+}
+
+/* The same time, whichever threads are asked for. */
+static bool has_rows(const struct file_feed *feed, const struct model_request *request)
+{
+	const struct model *current = feed->current;
+
+	return current && feed->state_of_current == feed->state_of_file &&
+	       current->request.from_ns == request->from_ns &&
+	       current->request.to_ns == request->to_ns &&
+	       (feed->is_current_named || !wants_names(feed, current->snapshot));
+}
+
+/* Tables and trends, without the chart. */
+static int make_tables(struct file_feed *feed, const struct model_request *request, bool may_wait,
+		       struct err *err)
+{
+	struct snapshot *snapshot;
+	struct timeline *tail;
+	struct model *model;
+	bool is_named = feed->is_current_named;
+	int ret = 0;
+
+	if (has_rows(feed, request)) {
+		snapshot = snapshot_hold(feed->current->snapshot);
+		tail = timeline_hold(feed->current->tail);
+	} else {
+		ret = read_rows(feed, request, may_wait, &snapshot, &tail, &is_named, err);
 	}
+	if (ret < 0)
+		return ret;
 	ret = model_build(snapshot, tail, NULL, request, &model, err);
 	if (ret < 0)
 		return ret;
@@ -145,31 +175,50 @@ static int make_tables(struct file_feed *feed, const struct model_request *reque
 	return 0;
 }
 
+static bool has_chart(const struct file_feed *feed, struct store_window window)
+{
+	return feed->chart && feed->state_of_chart == feed->state_of_file &&
+	       feed->chart_window.from_ns == window.from_ns &&
+	       feed->chart_window.to_ns == window.to_ns;
+}
+
+/* That of a long time is large: the one before goes first. */
+static int read_chart(struct file_feed *feed, struct store_window window, struct err *err)
+{
+	int ret;
+
+	timeline_free(feed->chart);
+	feed->chart = NULL;
+	ret = store_follow_timeline(feed->follow, window, MODEL_CHART_BUCKETS, &feed->chart, err);
+	feed->chart_window = window;
+	feed->state_of_chart = feed->state_of_file;
+	return ret;
+}
+
 static int add_chart(struct file_feed *feed, const struct model_request *request, struct err *err)
 {
-	struct timeline *chart;
-	int ret = store_follow_timeline(feed->follow, chart_window(feed, request),
-					MODEL_CHART_BUCKETS, &chart, err);
+	struct store_window window = chart_window(feed, request);
+	int ret = has_chart(feed, window) ? 0 : read_chart(feed, window, err);
 
 	if (ret == 0)
-		tell_model(feed, model_with_chart(feed->current, chart, request));
+		tell_model(feed,
+			   model_with_chart(feed->current, timeline_hold(feed->chart), request));
 	return ret;
 }
 
 /* The tables are as they would be made again. */
 static bool is_there(const struct file_feed *feed, const struct model_request *request)
 {
-	return feed->current && feed->state_of_current == feed->state_of_file &&
-	       model_request_same_rows(&feed->current->request, request) &&
-	       (feed->is_current_named || !wants_names(feed, feed->current->snapshot));
+	return has_rows(feed, request) && model_request_same_rows(&feed->current->request, request);
 }
 
 /* is_asked: somebody waits for it; else what was shown stays until all is there. */
 static int answer(struct file_feed *feed, const struct model_request *request, bool is_asked,
 		  struct err *err)
 {
-	bool is_long =
-		store_follow_count(feed->follow, chart_window(feed, request)) > FEED_QUICK_CHART;
+	struct store_window window = chart_window(feed, request);
+	bool is_long = !has_chart(feed, window) &&
+		       store_follow_count(feed->follow, window) > FEED_QUICK_CHART;
 	int ret = 0;
 
 	if (!is_there(feed, request)) {

@@ -31,7 +31,7 @@ enum pane_wish {
 	PANE_SOURCE,   /* of key */
 	PANE_FLAME,
 	PANE_CHART,  /* show or hide it */
-	PANE_ASK,    /* request is changed: ask the feed */
+	PANE_ASK,    /* what the chart shows is changed: ask the feed */
 	PANE_MARK,   /* time_ns is marked as the begin of a range */
 	PANE_RANGE,  /* from time_ns to to_ns is to be shown by all tables */
 	PANE_THREAD, /* only this thread: key.function is "comm (tid)" */
@@ -40,7 +40,7 @@ enum pane_wish {
 struct pane_answer {
 	enum pane_wish wish;
 	struct row_key key;	      /* the pane's, valid until its next call; not to be freed */
-	struct model_request request; /* PANE_ASK: as it was asked, and changed */
+	struct model_request request; /* PANE_ASK: only its chart_ fields */
 	uint64_t time_ns, to_ns;
 };
 
@@ -62,6 +62,8 @@ struct pane_ops {
 	/* The pane does something of its own with what is typed at `/` (a flame graph highlights
 	 * and sums); else the table's rows are filtered. */
 	bool has_search;
+	/* Its first update adds up all stacks. */
+	bool is_of_calls;
 };
 
 /* The first member of every pane. */

@@ -139,6 +139,7 @@ static const struct pane_ops flame_ops = {
 	.act = pane_flame_act,
 	.footer = "Enter zoom  o callers  a source",
 	.has_search = true,
+	.is_of_calls = true,
 };
 
 struct pane *pane_flame_new(void)

@@ -175,6 +175,7 @@ static const struct pane_ops source_ops = {
 	.draw = source_pane_draw,
 	.act = source_pane_act,
 	.footer = "Enter next hot line",
+	.is_of_calls = true,
 };
 
 struct pane *pane_source_new(const struct row_key *of)

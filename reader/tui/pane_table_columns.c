@@ -9,7 +9,8 @@
 enum {
 	GAP = 2,
 	SORT_GAP = 3,	      /* with the mark in it */
-	TEXT_MIN = 36,	      /* for function and location, while a column can leave */
+	TEXT_MIN = 34,	      /* for function and location, while a column can leave */
+	TEXT_OF_LONG = 36,    /* beside a trend that can become shorter */
 	TEXT_MIN_HEAP = 32,   /* its numbers are wide */
 	LOCATION_HALF = 44,   /* of more, two fifths */
 	TREND_SHORT = 8,      /* checkpoints of the trend, where there is little room */
@@ -275,6 +276,14 @@ static void place_cells(struct table_layout *layout, int text, enum table_column
 	}
 }
 
+/* Of less, the next column leaves. */
+static int least_text(const struct table_source *source, bool is_long_trend)
+{
+	if (source->table == MODEL_HEAP)
+		return TEXT_MIN_HEAP;
+	return is_long_trend ? TEXT_OF_LONG : TEXT_MIN;
+}
+
 static void init_wide(struct table_layout *layout, const struct table_source *source,
 		      enum table_column sorted)
 {
@@ -282,10 +291,12 @@ static void init_wide(struct table_layout *layout, const struct table_source *so
 	const enum table_column *leaving = leaving_of(source);
 	int text = lay_out(layout, source, is_gone, false, sorted);
 
-	int least = source->table == MODEL_HEAP ? TEXT_MIN_HEAP : TEXT_MIN;
+	for (; *leaving != TABLE_COLUMNS; leaving++) {
+		bool is_long_trend = *leaving == COLUMN_TREND && !is_trend_short;
 
-	for (; text < least && *leaving != TABLE_COLUMNS; leaving++) {
-		if (*leaving == COLUMN_TREND && !is_trend_short)
+		if (text >= least_text(source, is_long_trend))
+			break;
+		if (is_long_trend)
 			is_trend_short = true;
 		else
 			is_gone[*leaving] = true;

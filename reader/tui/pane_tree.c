@@ -177,6 +177,7 @@ static const struct pane_ops tree_ops = {
 	.act = pane_tree_act,
 	.footer = "Enter open  o callers of it  a source  F flame",
 	.has_search = true,
+	.is_of_calls = true,
 };
 
 struct pane *pane_tree_new(const struct row_key *of)

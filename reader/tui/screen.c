@@ -5,10 +5,15 @@
 #include <string.h>
 
 #include "reader/tui/footer.h"
+#include "reader/tui/pane_table.h"
 #include "reader/tui/terminal.h"
+#include "reader/util/fmt.h"
 #include "reader/util/mem.h"
 
 #define CHART_LAST_NS UINT64_C(60000000000)
+
+/* Calls and rows of a profile that are added up within 50 ms. */
+enum { QUICK_CALLS = 1000000 };
 
 static enum shown shown_of(enum model_table table)
 {
@@ -159,7 +164,23 @@ void screen_spoil(struct screen *screen)
 		screen->overlays[i].is_stale = true;
 }
 
-/* What cannot be seen is updated when it can. */
+/* Its row may have gone, and another one be chosen in its place. */
+static void follow_selection(struct screen *screen, enum screen_place place)
+{
+	struct row_key *before = &screen->slots[place].selected;
+	const struct row_key *now = pane_table_selected(screen->slots[place].pane);
+
+	if (now ? row_key_is(before, now->function, now->file, now->line) : !row_key_is_set(before))
+		return;
+	if (now)
+		row_key_copy(before, now);
+	else
+		row_key_done(before);
+	if (place == screen->table)
+		screen->slots[PLACE_CHART].is_stale = true;
+}
+
+/* What cannot be seen is updated when it can; the chart after the tables that it is of. */
 void screen_refresh(struct screen *screen, const struct layout *layout)
 {
 	struct overlay *top = screen_top(screen);
@@ -170,6 +191,7 @@ void screen_refresh(struct screen *screen, const struct layout *layout)
 		if (top->is_stale)
 			top->pane->ops->update(top->pane, &context);
 		top->is_stale = false;
+		top->is_begun = true;
 		return;
 	}
 	for (int i = 0; i < PLACES; i++) {
@@ -180,6 +202,8 @@ void screen_refresh(struct screen *screen, const struct layout *layout)
 			continue;
 		slot->pane->ops->update(slot->pane, &context);
 		slot->is_stale = false;
+		if (i != PLACE_CHART)
+			follow_selection(screen, (enum screen_place)i);
 	}
 }
 
@@ -261,6 +285,36 @@ static void draw_too_small(const struct screen *screen, struct canvas *canvas)
 		    TERMINAL_COLUMNS_MIN, TERMINAL_LINES_MIN);
 }
 
+/* Opening it takes longer than a key may be left without an answer. */
+static bool is_long(const struct screen *screen, const struct overlay *overlay)
+{
+	const struct model *model = screen->model;
+
+	return !overlay->is_begun && !overlay->is_announced && model && model->snapshot &&
+	       overlay->pane->ops->is_of_calls &&
+	       model->snapshot->node_count + model->snapshot->row_count > QUICK_CALLS;
+}
+
+bool screen_has_more(const struct screen *screen)
+{
+	const struct overlay *top =
+		screen->overlay_count ? &screen->overlays[screen->overlay_count - 1] : NULL;
+
+	return top && top->is_announced && !top->is_begun;
+}
+
+static void announce(struct screen *screen, struct overlay *overlay, struct canvas *canvas,
+		     struct area area)
+{
+	char samples[FMT_MAX];
+
+	overlay->is_announced = true;
+	canvas_frame(canvas, area, NULL, NULL, NULL, true);
+	canvas_putf(canvas, area_inside(area), 1, 0, (struct style){.ink = INK_DIM},
+		    "Adding up %s calls%s", fmt_count(samples, screen->model->snapshot->node_count),
+		    canvas_glyph(canvas, GLYPH_ELLIPSIS));
+}
+
 static void draw_footer(struct screen *screen, struct canvas *canvas, struct area area)
 {
 	struct overlay *top = screen_top(screen);
@@ -289,9 +343,14 @@ void screen_draw(struct screen *screen, struct canvas *canvas)
 		return;
 	}
 	screen_lay(screen, &layout);
-	screen_refresh(screen, &layout);
 	header = screen_header(screen);
 	header_draw(&header, canvas, layout.header);
+	if (top && is_long(screen, top)) {
+		announce(screen, top, canvas, layout.body);
+		draw_footer(screen, canvas, layout.footer);
+		return;
+	}
+	screen_refresh(screen, &layout);
 	if (top) {
 		struct pane_context context = screen_overlay_context(screen, top);
 

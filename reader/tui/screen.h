@@ -23,6 +23,8 @@ bool screen_act(struct screen *screen, const struct input *input);
 bool screen_tick(struct screen *screen);
 /* As large as the canvas is. */
 void screen_draw(struct screen *screen, struct canvas *canvas);
+/* What was drawn only says that more is to come: drawn again, it is there. */
+bool screen_has_more(const struct screen *screen);
 /* As large as it will be drawn next, for what depends on it before. */
 void screen_resize(struct screen *screen, int width, int height);
 

@@ -188,6 +188,15 @@ static void open_of(struct screen *screen, const struct row_key *key,
 		screen_say(screen, "No row is selected.");
 }
 
+/* Only what the chart shows: a range or a thread may have been asked for since the model came. */
+static void ask_for_chart(struct screen *screen, const struct model_request *request)
+{
+	screen->request.chart_from_ns = request->chart_from_ns;
+	screen->request.chart_to_ns = request->chart_to_ns;
+	screen->request.chart_last_ns = request->chart_last_ns;
+	screen_ask(screen);
+}
+
 /* False: the pane does not know what to do with it. place: PLACES of an overlay. */
 static bool grant(struct screen *screen, enum screen_place place, const struct pane_answer *answer)
 {
@@ -217,8 +226,7 @@ static bool grant(struct screen *screen, enum screen_place place, const struct p
 		toggle_chart(screen);
 		break;
 	case PANE_ASK:
-		screen->request = answer->request;
-		screen_ask(screen);
+		ask_for_chart(screen, &answer->request);
 		break;
 	case PANE_MARK:
 		screen->mark_ns = answer->time_ns;
@@ -360,7 +368,7 @@ static bool go_back(struct screen *screen, const struct input *input)
 		return clear_something(screen);
 	if (top->is_searched)
 		screen_clear_typed(screen);
-	else if (!act_on_top(screen, input))
+	else if (!top->is_begun || !act_on_top(screen, input))
 		screen_pop(screen);
 	return true;
 }

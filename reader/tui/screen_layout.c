@@ -5,6 +5,7 @@ enum {
 	SIDE_COLUMNS_MIN = 110, /* the chart is beside the table from here on */
 	SIDE_WIDTH_MIN = 44,
 	SIDE_WIDTH_MAX = 100,
+	TABLE_WIDTH = 76, /* with all columns of CPU, before the chart gets more than it needs */
 	BELOW_LINES_MIN = 36, /* it is below without being asked for */
 	BELOW_HEIGHT_MIN = 9,
 };
@@ -58,6 +59,15 @@ static int within(int value, int low, int high)
 	return value < low ? low : value > high ? high : value;
 }
 
+static int side_width(int width)
+{
+	int wanted = width * 2 / 5;
+
+	if (wanted > width - TABLE_WIDTH)
+		wanted = width - TABLE_WIDTH;
+	return within(wanted, SIDE_WIDTH_MIN, SIDE_WIDTH_MAX);
+}
+
 /* Takes the chart's part off. */
 static struct area lay_chart(const struct screen *screen, struct layout *layout)
 {
@@ -66,7 +76,7 @@ static struct area lay_chart(const struct screen *screen, struct layout *layout)
 	if (!has_chart(screen))
 		return rest;
 	if (is_beside(screen)) {
-		chart.width = within(rest.width * 2 / 5, SIDE_WIDTH_MIN, SIDE_WIDTH_MAX);
+		chart.width = side_width(rest.width);
 		rest.width -= chart.width;
 		chart.left += rest.width;
 	} else {

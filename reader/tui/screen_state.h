@@ -33,6 +33,7 @@ struct slot {
 struct overlay {
 	struct pane *pane;
 	bool is_stale, is_searched;
+	bool is_begun, is_announced; /* it was updated; it was said that this takes its time */
 	struct str search;
 };
 

@@ -3,24 +3,32 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reader/tui/terminal_info.h"
 #include "reader/tui/terminal_input.h"
 #include "reader/tui/terminal_screen.h"
 #include "reader/tui/terminal_signals.h"
+#include "reader/util/clock.h"
 #include "reader/util/fmt.h"
 #include "reader/util/own.h"
 #include "reader/view/cell.h"
 
 /* Terminals without these colours are old ones, and may print what they do not understand. */
-enum { COLOURS_OF_MODERN = 256, SIZE_MAX_CELLS = 1000 };
+enum {
+	COLOURS_OF_MODERN = 256,
+	SIZE_MAX_CELLS = 1000,
+	LEAVE_TRIES = 10,
+	LEAVE_MS = 1000, /* for a terminal that takes nothing, before it is left as it is */
+};
 
 static const char MOUSE_ON[] = "\033[?1000h\033[?1006h", MOUSE_OFF[] = "\033[?1006l\033[?1000l";
 static const char ASK_BACKGROUND[] = "\033]11;?\033\\";
@@ -30,6 +38,9 @@ static struct {
 	struct terminal_info info;
 	struct termios before, raw;
 	struct str enter, leave; /* what is sent when it is taken, and given back */
+	int out_fd;
+	struct str out; /* what it has not taken yet */
+	size_t out_sent;
 	struct terminal_input input;
 	struct terminal_screen screen;
 } terminal;
@@ -112,19 +123,70 @@ bool terminal_is_unicode(void)
 	return cell_is_unicode();
 }
 
-static int write_all(const char *bytes, size_t count)
+/* A terminal that nobody reads must not hold up a recording, or its end. Opened anew, since what is
+ * set on the descriptor we have is set for the shell as well. */
+static int open_output(void)
 {
-	while (count) {
-		ssize_t written = write(STDOUT_FILENO, bytes, count);
+	int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
+	return fd < 0 ? STDOUT_FILENO : fd;
+}
+
+/* As much as it takes at once. */
+static ssize_t write_some(const char *bytes, size_t count)
+{
+	size_t sent = 0;
+
+	while (sent < count) {
+		ssize_t written = write(terminal.out_fd, bytes + sent, count - sent);
+
+		if (written < 0 && errno == EAGAIN)
+			break;
+		if (written < 0 && errno != EINTR)
 			return -errno;
-		bytes += written;
-		count -= (size_t)written;
+		sent += written > 0 ? (size_t)written : 0;
+	}
+	return (ssize_t)sent;
+}
+
+/* Waits for it, but not for ever. Also called by handlers of signals. */
+static void write_patiently(const char *bytes, size_t count)
+{
+	struct pollfd fd = {.fd = terminal.out_fd, .events = POLLOUT};
+	ssize_t sent = write_some(bytes, count);
+
+	for (int tries = 0; sent >= 0 && (size_t)sent < count && tries < LEAVE_TRIES; tries++) {
+		bytes += sent;
+		count -= (size_t)sent;
+		if (poll(&fd, 1, LEAVE_MS) == 0)
+			return;
+		sent = write_some(bytes, count);
+	}
+}
+
+int terminal_flush(void)
+{
+	const char *bytes = str_text(&terminal.out) + terminal.out_sent;
+	ssize_t sent = write_some(bytes, terminal.out.length - terminal.out_sent);
+
+	if (sent < 0)
+		return (int)sent;
+	terminal.out_sent += (size_t)sent;
+	if (terminal.out_sent == terminal.out.length) {
+		str_clear(&terminal.out);
+		terminal.out_sent = 0;
 	}
 	return 0;
+}
+
+bool terminal_is_behind(void)
+{
+	return terminal.out.length > 0;
+}
+
+int terminal_output_fd(void)
+{
+	return terminal.out_fd;
 }
 
 void terminal_restore(void)
@@ -132,7 +194,7 @@ void terminal_restore(void)
 	int error = errno;
 
 	if (__atomic_load_n(&terminal.is_open, __ATOMIC_ACQUIRE)) {
-		write_all(terminal.leave.text, terminal.leave.length);
+		write_patiently(terminal.leave.text, terminal.leave.length);
 		tcsetattr(STDOUT_FILENO, TCSANOW, &terminal.before);
 	}
 	errno = error;
@@ -173,7 +235,11 @@ static void take(void)
 	/* A stop in the background interrupts it. */
 	while (tcsetattr(STDOUT_FILENO, TCSANOW, &terminal.raw) < 0 && errno == EINTR)
 		;
-	write_all(str_text(&terminal.enter), terminal.enter.length);
+	/* The rest of what was to be shown before it was left is not. */
+	str_clear(&terminal.out);
+	terminal.out_sent = 0;
+	str_add(&terminal.out, str_text(&terminal.enter));
+	terminal_flush();
 	terminal_forget();
 }
 
@@ -198,6 +264,7 @@ int terminal_open(struct err *err)
 	};
 	choose_strings();
 	choose_modes();
+	terminal.out_fd = open_output();
 	__atomic_store_n(&terminal.is_open, true, __ATOMIC_RELEASE);
 	r = terminal_signals_open(terminal_restore);
 	if (r < 0) {
@@ -209,10 +276,27 @@ int terminal_open(struct err *err)
 	return 0;
 }
 
+/* What nobody reads in that time is thrown away: there has to be room for what ends the screens,
+ * and for the words of who comes next. */
+static void catch_up(void)
+{
+	const struct timespec pause = {.tv_nsec = (long)(LEAVE_MS / LEAVE_TRIES * NS_PER_MS)};
+
+	for (int i = 0; i < LEAVE_TRIES && terminal_is_behind(); i++) {
+		if (terminal_flush() < 0)
+			return;
+		if (terminal_is_behind())
+			nanosleep(&pause, NULL);
+	}
+	if (terminal_is_behind())
+		tcflush(terminal.out_fd, TCOFLUSH);
+}
+
 void terminal_close(void)
 {
 	if (!terminal.is_open)
 		return;
+	catch_up();
 	terminal_restore();
 	__atomic_store_n(&terminal.is_open, false, __ATOMIC_RELEASE);
 	/* What was typed, or told, too late is not for the shell. */
@@ -221,14 +305,16 @@ void terminal_close(void)
 	terminal_screen_done(&terminal.screen);
 	str_done(&terminal.enter);
 	str_done(&terminal.leave);
+	str_done(&terminal.out);
+	terminal.out_sent = 0;
+	if (terminal.out_fd != STDOUT_FILENO)
+		close(terminal.out_fd);
 }
 
 int terminal_show(const struct canvas *canvas)
 {
-	OWN(str_done) struct str bytes = {0};
-
-	terminal_screen_change(&terminal.screen, canvas, &bytes);
-	return write_all(str_text(&bytes), bytes.length);
+	terminal_screen_change(&terminal.screen, canvas, &terminal.out);
+	return terminal_flush();
 }
 
 void terminal_forget(void)

@@ -43,6 +43,13 @@ int terminal_show(const struct canvas *canvas);
 /* Shows everything anew next time. */
 void terminal_forget(void);
 
+/* What is shown goes out as fast as the terminal takes it. While it is behind nothing new should be
+ * shown, and the descriptor be waited for until it can be written to. */
+bool terminal_is_behind(void);
+int terminal_output_fd(void);
+/* -EIO or so: the terminal is gone. */
+int terminal_flush(void);
+
 /* Reads what is there. -EIO or so: the terminal is gone. */
 int terminal_read(void);
 /* The next key that was read. is_late as of terminal_input_next. */

@@ -1,6 +1,7 @@
 #include "reader/tui/terminal_info.h"
 
 #include <curses.h>
+#include <string.h>
 #include <term.h>
 
 static struct str *put_to; /* of tputs, which knows no context; the terminal is one thread's */
@@ -40,13 +41,9 @@ static const char *capability_of(const char *name)
 	return text && text != (char *)-1 && *text ? text : NULL;
 }
 
-bool terminal_info_find(const char *term, int fd, struct terminal_info *ret_info)
+static void read_capabilities(struct terminal_info *info)
 {
-	int told = 0;
-
-	if (setupterm(term, fd, &told) != OK)
-		return false;
-	*ret_info = (struct terminal_info){
+	*info = (struct terminal_info){
 		.clear = capability_of("clear"),
 		.move = capability_of("cup"),
 		.enter = capability_of("smcup"),
@@ -67,5 +64,22 @@ bool terminal_info_find(const char *term, int fd, struct terminal_info *ret_info
 		.is_scrolled_by_last_cell = tigetflag("am") > 0 && tigetflag("xenl") <= 0,
 		.colours = tigetnum("colors"),
 	};
+}
+
+/* Asked for the same one again, curses would forget where it has the first one. */
+bool terminal_info_find(const char *term, int fd, struct terminal_info *ret_info)
+{
+	static struct str known_term;
+	static struct terminal_info known;
+	int told = 0;
+
+	if (!known_term.length || strcmp(str_text(&known_term), term) != 0) {
+		if (setupterm(term, fd, &told) != OK)
+			return false;
+		read_capabilities(&known);
+		str_clear(&known_term);
+		str_add(&known_term, term);
+	}
+	*ret_info = known;
 	return true;
 }

@@ -15,6 +15,7 @@ enum {
 	FD_INPUT = 0,
 	FD_SIGNALS,
 	FD_FEED,
+	FD_OUTPUT,
 	FD_WATCH,
 };
 
@@ -52,8 +53,10 @@ static void draw(struct tui *tui)
 	screen_draw(tui->screen, &tui->canvas);
 	if (terminal_show(&tui->canvas) < 0)
 		tui->turn = TUI_TERMINAL_IS_GONE;
-	tui->is_dirty = tui->is_answered = false;
-	tui->drawn_ns = clock_now_ns();
+	tui->is_answered = false;
+	/* The rest at once, but for keys. */
+	tui->is_dirty = screen_has_more(tui->screen);
+	tui->drawn_ns = tui->is_dirty ? 0 : clock_now_ns();
 }
 
 /* All that was typed is answered by one drawing. */
@@ -128,7 +131,7 @@ static int time_to_wait(const struct tui *tui)
 	int frame_ms = left_of(FRAME_MS, tui->drawn_ns, now_ns);
 	int patience_ms = terminal_patience_ms();
 
-	if (tui->is_dirty && frame_ms < wait_ms)
+	if (tui->is_dirty && !terminal_is_behind() && frame_ms < wait_ms)
 		wait_ms = frame_ms;
 	if (patience_ms >= 0)
 		patience_ms = left_of(patience_ms, tui->typed_ns, now_ns);
@@ -154,6 +157,8 @@ static size_t gather(const struct tui *tui, struct pollfd fds[FD_WATCH + TUI_WAT
 	fds[FD_SIGNALS] = (struct pollfd){.fd = terminal_signal_fd(), .events = POLLIN};
 	fds[FD_FEED] = (struct pollfd){.fd = tui->options->feed->ops->wake_fd(tui->options->feed),
 				       .events = POLLIN};
+	fds[FD_OUTPUT] = (struct pollfd){.fd = terminal_is_behind() ? terminal_output_fd() : -1,
+					 .events = POLLOUT};
 	for (size_t i = 0; i < count; i++) {
 		fds[FD_WATCH + i] = tui->options->watch[i];
 		fds[FD_WATCH + i].revents = 0;
@@ -180,6 +185,8 @@ static int turn(struct tui *tui)
 		read_input(tui, fds[FD_INPUT].revents);
 	else
 		take_late_input(tui);
+	if (fds[FD_OUTPUT].revents && terminal_flush() < 0)
+		tui->turn = TUI_TERMINAL_IS_GONE;
 	if (fds[FD_FEED].revents)
 		look_at_feed(tui);
 	for (size_t i = FD_WATCH; i < count && tui->turn == TUI_GO_ON; i++) {
@@ -202,7 +209,7 @@ static int run(struct tui *tui)
 	while (r == 0 && tui->turn == TUI_GO_ON) {
 		bool is_due = clock_now_ns() - tui->drawn_ns >= FRAME_MS * NS_PER_MS;
 
-		if (tui->is_answered || (tui->is_dirty && is_due))
+		if (!terminal_is_behind() && (tui->is_answered || (tui->is_dirty && is_due)))
 			draw(tui);
 		if (tui->turn == TUI_GO_ON)
 			r = turn(tui);

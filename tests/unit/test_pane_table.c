@@ -189,6 +189,20 @@ TEST(columns_leave_as_it_gets_narrow)
 	struct rig rig;
 
 	start_cpu(&rig);
+	rig_check(&rig, 74, 6, true,
+		  "┌ Top CPU ───────────────────────────────────────────────────────────────┐\n"
+		  "│   CPU% ▼  Live%   Incl%  Function           Location           Trend   │\n"
+		  "│  64.0%    29.6%   64.0%  parse_header       src/parser.rs:142  ▆▇█▇▆▅▃▂│\n"
+		  "│  21.3%    29.6%   21.3%  tokenize           src/parser.rs:89   ████████│\n"
+		  "│  14.7%    40.7%   14.7%  Buffer::extend     src/buffer.rs:34   ▄▄▅▅▆▇▇█│\n"
+		  "└──────────────────────────────────────────────────────────────────── 3 ─┘\n");
+	rig_check(&rig, 73, 6, true,
+		  "┌ Top CPU ──────────────────────────────────────────────────────────────┐\n"
+		  "│   CPU% ▼  Live%   Incl%  Function                Location             │\n"
+		  "│  64.0%    29.6%   64.0%  parse_header            src/parser.rs:142    │\n"
+		  "│  21.3%    29.6%   21.3%  tokenize                src/parser.rs:89     │\n"
+		  "│  14.7%    40.7%   14.7%  Buffer::extend          src/buffer.rs:34     │\n"
+		  "└─────────────────────────────────────────────────────────────────── 3 ─┘\n");
 	rig_check(&rig, 70, 6, true,
 		  "┌ Top CPU ───────────────────────────────────────────────────────────┐\n"
 		  "│   CPU% ▼  Live%   Incl%  Function              Location            │\n"
@@ -258,6 +272,12 @@ TEST(memory_in_all_widths)
 		  "src/cache.rs:201                        █│\n"
 		  "└───────────────────────────────────────────────────────────────────────────────"
 		  "───────────────────────────────── 1/2 ─┘\n");
+	rig_check(&rig, 76, 5, true,
+		  "┌ Top Memory ──────────────────────────────────────────────────────────────┐\n"
+		  "│     Live ▼    Total  Allocs  Function          Location          Trend   │\n"
+		  "│▌ 48.3 MB     2.1 GB  48,211  Buffer::extend    src/buffer.rs:34        ██│\n"
+		  "│  12.8 MB    12.8 MB   3,125  Cache::insert     src/cache.rs:201         █│\n"
+		  "└──────────────────────────────────────────────────────────────────── 1/2 ─┘\n");
 	rig_check(&rig, 50, 5, true,
 		  "┌ Top Memory ────────────────────────────────────┐\n"
 		  "│     Live ▼ Function           Location         │\n"
@@ -323,6 +343,13 @@ TEST(waits_in_all_widths)
 		"│   6.3%    100ms      12  lock       tokenize              src/parser.rs:89   │\n"
 		"└────────────────────────────────────────────────────────────────────────── 2 "
 		"─┘\n");
+	/* Beside a chart. */
+	rig_check(&rig, 76, 5, true,
+		  "┌ Top Wait ────────────────────────────────────────────────────────────────┐\n"
+		  "│  Wait% ▼   Wait   Waits  Kind       Function            Location         │\n"
+		  "│  93.8%    1.50s     401  run queue  parse_header        src/parser.rs:142│\n"
+		  "│   6.3%    100ms      12  lock       tokenize            src/parser.rs:89 │\n"
+		  "└────────────────────────────────────────────────────────────────────── 2 ─┘\n");
 	rig_check(&rig, 50, 5, true,
 		  "┌ Top Wait ──────────────────────────────────────┐\n"
 		  "│  Wait% ▼   Wait  Function        Location      │\n"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "reader/tui/pane.h"
+#include "reader/tui/pane_table.h"
 #include "reader/tui/screen.h"
 #include "reader/util/mem.h"
 
@@ -135,7 +136,18 @@ static const struct pane_ops fake_search_ops = {
 	.draw = fake_draw,
 	.act = fake_act,
 	.has_search = true,
+	.is_of_calls = true,
 };
+
+/* Of the table "cpu"; the others choose none. */
+static struct row_key chosen;
+
+const struct row_key *pane_table_selected(const struct pane *pane)
+{
+	const struct fake *fake = (const struct fake *)pane;
+
+	return !strcmp(fake->name, "cpu") && row_key_is_set(&chosen) ? &chosen : NULL;
+}
 
 static struct pane *fake_new(const char *name, const struct row_key *of)
 {
@@ -219,6 +231,7 @@ static void end(void)
 	canvas_done(&canvas);
 	str_done(&shown);
 	model_release(feed.next);
+	feed.next = NULL;
 	CHECK_EQ_I64(panes_alive, 0);
 }
 
@@ -292,10 +305,18 @@ TEST(chart_has_its_place)
 	/* Beside, from 110 columns on. */
 	begin(110, 30);
 	CHECK_HAS("<chart table 0 ");
+	CHECK_HAS(" 66x27>");
 	press('c');
 	CHECK_LACKS("<chart");
 	press('c');
 	CHECK_HAS("<chart");
+	end();
+	/* Two fifths, but for what the table needs for all its columns. */
+	begin(123, 30);
+	CHECK_HAS(" 76x27>");
+	end();
+	begin(200, 30);
+	CHECK_HAS(" 120x27>");
 	end();
 	/* Below, where it is tall. */
 	begin(100, 40);
@@ -325,7 +346,7 @@ TEST(keys_go_to_who_has_the_focus)
 	press('\t');
 	CHECK_HAS("<chart*");
 	press('j');
-	CHECK(str_starts(acted, "chart:") && str_ends(acted, "@72,2"));
+	CHECK(str_starts(acted, "chart:") && str_ends(acted, "@76,2"));
 	/* Sorting is the table's all the same. */
 	press('s');
 	CHECK(str_starts(acted, "cpu:"));
@@ -376,6 +397,58 @@ TEST(selection_goes_to_the_chart_and_the_trees)
 	press('a');
 	CHECK_HAS("No row is selected.");
 	CHECK(!press(27));
+	end();
+}
+
+TEST(a_row_that_another_one_replaces_leaves_the_chart)
+{
+	begin(200, 30);
+	row_key_set(&chosen, "parse_header", "file.c", NULL, 1);
+	answer_next(PANE_SELECTED, "parse_header");
+	press('j');
+	CHECK_HAS("<chart table 0 serial 1 filter  of - selected parse_header");
+	/* Not in the next model, as after a range. */
+	row_key_set(&chosen, "tokenize", "file.c", NULL, 2);
+	feed_makes_model();
+	CHECK(screen_tick(screen));
+	CHECK_HAS("<chart table 0 serial 2 filter  of - selected tokenize");
+	updates = 0;
+	drawn();
+	CHECK_EQ_I64(updates, 0);
+	row_key_done(&chosen);
+	feed_makes_model();
+	CHECK(screen_tick(screen));
+	CHECK_HAS("<chart table 0 serial 3 filter  of - selected -");
+	end();
+}
+
+TEST(what_takes_long_is_announced)
+{
+	begin(120, 30);
+	press('F');
+	CHECK_HAS("<flame*");
+	CHECK(!screen_has_more(screen));
+	press(27);
+	feed.next->snapshot->node_count = 5000000;
+	updates = 0;
+	press('F');
+	CHECK_HAS("Adding up 5,000,000 calls…");
+	CHECK(screen_has_more(screen));
+	CHECK_EQ_I64(updates, 0);
+	CHECK_HAS("<flame*");
+	CHECK(!screen_has_more(screen));
+	CHECK_EQ_I64(updates, 1);
+	/* What is there stays until the next one is. */
+	feed_makes_model();
+	feed.next->snapshot->node_count = 5000000;
+	CHECK(screen_tick(screen));
+	CHECK_HAS("<flame* table 0 serial 2");
+	/* Closed again before it was begun. */
+	press('F');
+	CHECK_HAS("Adding up");
+	press(27);
+	CHECK_HAS("<flame* table 0 serial 2");
+	CHECK(!screen_has_more(screen));
 	end();
 }
 
@@ -522,6 +595,15 @@ TEST(zoom_is_asked_for)
 	press('+');
 	CHECK_EQ_I64(feed.asked_count, before + 1);
 	CHECK_EQ_U64(feed.asked.chart_last_ns, 5);
+	/* It is of the model that is there, where a range is asked for already. */
+	next_answer = (struct pane_answer){.wish = PANE_RANGE, .time_ns = 7, .to_ns = 9};
+	press('+');
+	next_answer = (struct pane_answer){.wish = PANE_ASK, .request = feed.next->request};
+	next_answer.request.chart_last_ns = 6;
+	press('+');
+	CHECK_EQ_U64(feed.asked.from_ns, 7);
+	CHECK_EQ_U64(feed.asked.to_ns, 9);
+	CHECK_EQ_U64(feed.asked.chart_last_ns, 6);
 	end();
 }
 

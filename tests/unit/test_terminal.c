@@ -315,6 +315,86 @@ TEST(a_stop_gives_it_back_and_takes_it_again)
 	status_of_child();
 }
 
+/* More than it takes; what a terminal is slow to take at first is no sign of that. Returns how many
+ * were shown. */
+static int show_too_much(void)
+{
+	struct canvas canvas;
+	struct err err = {0};
+	int shown = 0;
+
+	if (terminal_open(&err) < 0)
+		_exit(98);
+	canvas_init(&canvas, 200, 60, true);
+	while (!terminal_is_behind() && shown++ < 10000) {
+		terminal_forget();
+		for (int y = 0; y < 60; y++)
+			canvas_putf(&canvas, canvas_area(&canvas), 0, y, (struct style){0},
+				    "%0199d", shown);
+		if (terminal_show(&canvas) < 0)
+			_exit(97);
+		for (int i = 0; i < 10 && terminal_is_behind(); i++) {
+			usleep(10000);
+			terminal_flush();
+		}
+	}
+	canvas_done(&canvas);
+	return shown;
+}
+
+/* Stops when it is behind; then the rest of the last one, and a word of how it went. */
+static void show_and_catch_up(void)
+{
+	int shown = show_too_much();
+
+	raise(SIGSTOP);
+	while (terminal_is_behind()) {
+		struct pollfd fd = {.fd = terminal_output_fd(), .events = POLLOUT};
+
+		poll(&fd, 1, -1);
+		if (terminal_flush() < 0)
+			_exit(96);
+	}
+	dprintf(1, "the last was %d, and all of it came.", shown);
+	terminal_close();
+	exit(0);
+}
+
+TEST(a_terminal_that_nobody_reads_holds_nothing_up)
+{
+	char last[256];
+	int status, shown;
+
+	start(200, 60, show_and_catch_up);
+	CHECK(waitpid(child, &status, WUNTRACED) == child);
+	CHECK(WIFSTOPPED(status));
+	CHECK(kill(child, SIGCONT) == 0);
+	read_until(", and all of it came.");
+	CHECK_EQ_I64(sscanf(strstr(str_text(&said), "the last was "), "the last was %d", &shown),
+		     1);
+	CHECK_BETWEEN(shown, 1, 9999);
+	snprintf(last, sizeof(last), "%0199d", shown);
+	CHECK(strstr(str_text(&said), last));
+	read_until("\033[?1049l");
+	CHECK_EQ_I64(status_of_child(), 0);
+}
+
+static void show_and_leave(void)
+{
+	show_too_much();
+	terminal_close();
+	dprintf(1, "words at the end");
+	exit(0);
+}
+
+TEST(a_terminal_that_nobody_reads_can_be_left)
+{
+	start(200, 60, show_and_leave);
+	CHECK_EQ_I64(status_of_child(), 0);
+	read_until("words at the end");
+	CHECK(is_restored());
+}
+
 TEST(a_terminal_that_is_gone_is_noticed)
 {
 	int status;
