@@ -254,7 +254,7 @@ static int watch_on_screen(struct loop *loop, struct err *err)
 		if (result == 0)
 			result = finished;
 	}
-	if (result == 0)
+	if (result == 0 && !screen.is_terminal_gone)
 		record_print_end(loop->run->summary_to_stderr ? stderr : stdout, loop->output,
 				 loop->began_ns);
 	return result;

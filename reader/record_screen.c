@@ -171,7 +171,8 @@ int record_on_screen(struct record_screen *screen, struct err *err)
 	result = tui_run(&options, err);
 	feed_close(watching.feed);
 	/* A terminal that went away is no failure of the recording's. */
-	if (result == -EIO)
+	screen->is_terminal_gone = result == -EIO;
+	if (screen->is_terminal_gone)
 		result = 0;
 	if (watching.result < 0 && result == 0) {
 		*err = watching.err;

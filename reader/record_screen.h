@@ -14,6 +14,7 @@ struct record_screen {
 	const char *output;
 	uint64_t start_ns;
 	bool target_ended;
+	bool is_terminal_gone; /* nobody is left to tell */
 };
 
 /* Screens are wanted, and there is a terminal for them; else one line says why not. */
