@@ -31,6 +31,8 @@ bool site_begin(void);
 uint32_t site_intern(const struct site_stack *stack);
 /* It will be asked for, not at once: what is far in memory is fetched until then. */
 void site_expect(const struct site_stack *stack);
+/* The same, soon: what the first has fetched leads to more. */
+void site_expect_record(const struct site_stack *stack);
 /* Whether its stack has a return address in [start, end) right within one that returns to `caller`.
  */
 bool site_has_call(uint32_t site, uintptr_t start, uintptr_t end, uintptr_t caller);

@@ -145,8 +145,14 @@ const void *unwind_object_segment(const struct unwind_object *object, uintptr_t 
 /* ---- unwind_stack.c */
 
 bool unwind_stack_begin(void);
+void unwind_stack_find(struct agent_thread *thread, uintptr_t sp);
 /* The thread's own stack, if that is where sp is. */
-bool unwind_stack_has(struct agent_thread *thread, uintptr_t sp);
+static inline bool unwind_stack_has(struct agent_thread *thread, uintptr_t sp)
+{
+	if (AGENT_UNLIKELY(!thread->stack_high))
+		unwind_stack_find(thread, sp);
+	return sp >= thread->stack_low && sp < thread->stack_high;
+}
 
 /* ---- unwind_walk.c, unwind_step.c */
 

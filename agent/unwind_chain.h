@@ -9,11 +9,19 @@ enum {
 	CHAIN_ROOM = AGENT_FRAMES_MAX - 1, /* of a walk, beside the leaf */
 	CHAIN_FRAMES = 256,
 	CHAIN_FRAME_WORDS = 3, /* of one, at most */
-	CHAIN_BLOCK = 8,       /* words */
-	CHAIN_BLOCKS = CHAIN_FRAMES * CHAIN_FRAME_WORDS / CHAIN_BLOCK,
+	CHAIN_WORDS = CHAIN_FRAMES * CHAIN_FRAME_WORDS,
+	CHAIN_BLOCK = 8, /* words */
+
+	CHAIN_RULES_BITS = 14,
+	/* A rule in the upper bits: kind, cfa_off / 8, -rbp_off / 8; below it what of the address
+	 * its slot does not tell. */
+	CHAIN_ADDRESS_BITS = 47,
+	CHAIN_TAG_BITS = CHAIN_ADDRESS_BITS - CHAIN_RULES_BITS,
+	CHAIN_RBP_BITS = 9,
+	CHAIN_CFA_BITS = 64 - 2 - CHAIN_RBP_BITS - CHAIN_TAG_BITS,
 };
 
-/* Offsets are from the stack's end. */
+/* A block of them, as memos have them. Offsets are from the stack's end. */
 struct chain_words {
 	int32_t offsets[CHAIN_BLOCK];
 	uint64_t values[CHAIN_BLOCK];
@@ -39,28 +47,33 @@ struct chain {
 	uintptr_t high; /* of its stack */
 	uint32_t count;
 	bool is_cut; /* its first frame is not the root */
-	bool is_odd; /* a frame has read what is not above it on its stack */
 	uint32_t word_count;
 	struct chain_frame frames[CHAIN_FRAMES];
 	uint64_t pcs[CHAIN_FRAMES];
-	struct chain_words words[CHAIN_BLOCKS];
+	/* Behind the last word there is a block of the same. */
+	int32_t offsets[CHAIN_WORDS + CHAIN_BLOCK];
+	uint64_t values[CHAIN_WORDS + CHAIN_BLOCK];
 	struct chain_fresh fresh[CHAIN_ROOM];
 	uint64_t fresh_pcs[CHAIN_ROOM];
+	/* Rules of most frames, a word each; 0: none. The lane's own, so that no other writer's and
+	 * no other generation's are among them. */
+	uint64_t rules_generation;
+	bool has_rules;
+	uint64_t rules[1 << CHAIN_RULES_BITS];
 };
 
 /* What a walk has found: fresh frames, then those of the chain from `joined` on outwards. */
 struct chain_found {
 	uint32_t fresh_count;
-	uint32_t joined;      /* frames of the chain */
-	bool is_last_root;    /* the last fresh one has read nothing */
-	uint64_t hash, power; /* of the fresh ones; the factor for what is further out */
+	uint32_t joined;   /* frames of the chain */
+	bool is_last_root; /* the last fresh one has read nothing */
+	bool is_plain;	   /* unwind_cursor_step() has left all fresh ones */
 };
 
 /* 0: all are as they were. */
-static inline uint64_t chain_words_differ(const struct chain_words *words, const char *high)
+static inline uint64_t chain_words_differ(const int32_t *offset, const uint64_t *value,
+					  const char *high)
 {
-	const int32_t *offset = words->offsets;
-	const uint64_t *value = words->values;
 	uint64_t differ = 0;
 
 	_Pragma("GCC unroll 8") for (unsigned i = 0; i < CHAIN_BLOCK; i++) differ |=

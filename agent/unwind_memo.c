@@ -39,6 +39,13 @@ struct memo {
 	struct chain_words words[BLOCKS_MAX];
 } __attribute__((aligned(64)));
 
+/* What a memo has read last, in most that do not stand the first to differ. Close to each other:
+ * what is told apart by them is not read. */
+struct memo_mark {
+	int32_t offset; /* 0: it has read nothing */
+	uint32_t value; /* the lower half */
+};
+
 struct unwind_memos {
 	uint64_t generation;
 	uint32_t is_busy;
@@ -49,6 +56,7 @@ struct unwind_memos {
 	uint8_t used[SETS]; /* ways that a stack was found in since they were all marked, a bit each
 			     */
 	uint16_t tags[SETS][WAYS] __attribute__((aligned(16))); /* of a start; 0: no memo */
+	struct memo_mark marks[SETS][WAYS] __attribute__((aligned(64)));
 	struct memo memos[SETS * WAYS];
 	struct chain chain;
 };
@@ -79,7 +87,8 @@ static inline bool do_words_stand(const struct memo *memo)
 	uint64_t differ = 0;
 
 	for (; words < end; words++)
-		differ |= chain_words_differ(words, (const char *)memo->high);
+		differ |=
+			chain_words_differ(words->offsets, words->values, (const char *)memo->high);
 	return !differ;
 }
 
@@ -89,7 +98,8 @@ static inline bool do_words_stand_yet(const struct memo *memo)
 	const struct chain_words *words = memo->words + memo->block_count;
 
 	while (words > memo->words) {
-		if (chain_words_differ(--words, (const char *)memo->high))
+		words--;
+		if (chain_words_differ(words->offsets, words->values, (const char *)memo->high))
 			return false;
 	}
 	return true;
@@ -104,6 +114,18 @@ static inline __attribute__((always_inline)) bool may_be(const struct memo *memo
 	return memo->pc == pc && memo->sp == sp && memo->leaf == leaf &&
 	       memo->high == thread->stack_high && sp >= thread->stack_low &&
 	       (!memo->needs_bp || memo->bp == bp);
+}
+
+/* Whatever stack the memo is of: read is from sp up to the end of the thread's, where sp is on it.
+ */
+static inline bool is_marked(const struct memo_mark *mark, const struct agent_thread *thread,
+			     uintptr_t sp)
+{
+	if (!mark->offset)
+		return true;
+	return mark->offset >= (intptr_t)(sp - thread->stack_high) && sp >= thread->stack_low &&
+	       *(const uint32_t *)(thread->stack_high + (uintptr_t)(intptr_t)mark->offset) ==
+		       mark->value;
 }
 
 static __attribute__((noinline)) uint32_t find_in_set(struct unwind_memos *memos,
@@ -122,8 +144,9 @@ static __attribute__((noinline)) uint32_t find_in_set(struct unwind_memos *memos
 		unsigned way = (unsigned)__builtin_ctz(ways) / 2;
 		const struct memo *memo = &memos->memos[set * WAYS + way];
 
-		if (way == memos->last_way[set] || !may_be(memo, thread, leaf, pc, sp, bp) ||
-		    !do_words_stand_yet(memo))
+		if (way == memos->last_way[set] ||
+		    !is_marked(&memos->marks[set][way], thread, sp) ||
+		    !may_be(memo, thread, leaf, pc, sp, bp) || !do_words_stand_yet(memo))
 			continue;
 		memos->last_way[set] = (uint8_t)way;
 		memos->used[set] |= (uint8_t)(1 << way);
@@ -143,7 +166,8 @@ uint32_t unwind_memo_find(struct unwind_memos *memos, const struct agent_thread 
 			   memos->generation != atomic_load_explicit(&unwind_rules.generation,
 								     memory_order_relaxed)))
 		return 0;
-	if (AGENT_UNLIKELY(!may_be(memo, thread, leaf, pc, sp, bp) || !do_words_stand(memo)))
+	if (AGENT_UNLIKELY(!is_marked(&memos->marks[set][way], thread, sp) ||
+			   !may_be(memo, thread, leaf, pc, sp, bp) || !do_words_stand(memo)))
 		return find_in_set(memos, thread, leaf, pc, sp, bp);
 	memos->hits++;
 	return memo->site;
@@ -161,8 +185,17 @@ static unsigned way_for_new(struct unwind_memos *memos, unsigned set)
 	return (unsigned)__builtin_ctz(~kept);
 }
 
+static inline struct memo_mark mark_of(const struct chain *chain)
+{
+	uint32_t count = chain->word_count;
+
+	if (!count)
+		return (struct memo_mark){0};
+	return (struct memo_mark){chain->offsets[count - 1], (uint32_t)chain->values[count - 1]};
+}
+
 /* The chain, whole, as a memo that has no site yet and stands for nothing. The last block is filled
- * up with its last word. NULL: it is too long. */
+ * up with its last word, as the chain is. NULL: it is too long. */
 static struct memo *keep(struct unwind_memos *memos, uintptr_t leaf,
 			 const struct agent_frame *frame)
 {
@@ -170,7 +203,6 @@ static struct memo *keep(struct unwind_memos *memos, uintptr_t leaf,
 	uint64_t hash = hash_of(frame->pc, frame->sp);
 	unsigned set = set_of(hash), way;
 	uint32_t count = chain->word_count, blocks = (count + CHAIN_BLOCK - 1) / CHAIN_BLOCK;
-	struct chain_words *last;
 	struct memo *memo;
 
 	if (blocks > BLOCKS_MAX)
@@ -179,6 +211,7 @@ static struct memo *keep(struct unwind_memos *memos, uintptr_t leaf,
 	memos->last_way[set] = (uint8_t)way;
 	memos->used[set] |= (uint8_t)(1 << way);
 	memos->tags[set][way] = tag_of(hash);
+	memos->marks[set][way] = mark_of(chain);
 	memo = &memos->memos[set * WAYS + way];
 	memo->high = 0;
 	memo->pc = frame->pc;
@@ -187,14 +220,13 @@ static struct memo *keep(struct unwind_memos *memos, uintptr_t leaf,
 	memo->leaf = leaf;
 	memo->needs_bp = chain->frames[chain->count - 1].needs_bp;
 	memo->block_count = (uint16_t)blocks;
-	for (uint32_t i = 0; i < blocks; i++)
-		memo->words[i] = chain->words[i];
-	if (!(count % CHAIN_BLOCK))
-		return memo;
-	last = &memo->words[blocks - 1];
-	for (uint32_t i = count % CHAIN_BLOCK; i < CHAIN_BLOCK; i++) {
-		last->offsets[i] = last->offsets[i - 1];
-		last->values[i] = last->values[i - 1];
+	for (uint32_t i = 0; i < blocks; i++) {
+		struct chain_words *words = &memo->words[i];
+
+		__builtin_memcpy(words->offsets, chain->offsets + (size_t)i * CHAIN_BLOCK,
+				 sizeof(words->offsets));
+		__builtin_memcpy(words->values, chain->values + (size_t)i * CHAIN_BLOCK,
+				 sizeof(words->values));
 	}
 	return memo;
 }
@@ -237,7 +269,9 @@ static struct site_stack stack_of(const struct unwind_memos *memos, const struct
 	}
 	stack.outer_count = kept;
 	stack.status = walk->status;
-	stack.hash = found->hash + found->power * hash;
+	for (uint32_t i = found->fresh_count; i-- > 0;)
+		hash = site_hash_step(hash, memos->chain.fresh_pcs[i]);
+	stack.hash = hash;
 	return stack;
 }
 
@@ -288,6 +322,7 @@ uint32_t unwind_memo_walk(struct unwind_memos *memos, struct agent_thread *threa
 	struct unwind_walk walk;
 	struct site_stack stack;
 	uint32_t site;
+	bool is_kept;
 
 	if (memos->bypass) {
 		memos->bypass--;
@@ -306,8 +341,10 @@ uint32_t unwind_memo_walk(struct unwind_memos *memos, struct agent_thread *threa
 	site_expect(&stack);
 	judge(memos, &found);
 	/* What the stack is made of stays where it is. */
-	if (may_be_kept(&walk) && walk.generation == memos->generation &&
-	    chain_extend(&memos->chain, &found, &walk))
+	is_kept = may_be_kept(&walk) && walk.generation == memos->generation &&
+		  chain_extend(&memos->chain, &found, &walk);
+	site_expect_record(&stack);
+	if (is_kept)
 		memo = keep(memos, leaf, frame);
 	site = site_intern(&stack);
 	if (memo && site != RSPROF_SHM_SITE_FULL) {

@@ -83,7 +83,7 @@ static bool find_mapping(uintptr_t address, uintptr_t *ret_low, uintptr_t *ret_h
 	return is_found;
 }
 
-static void find_stack(struct agent_thread *thread, uintptr_t sp)
+void unwind_stack_find(struct agent_thread *thread, uintptr_t sp)
 {
 	uintptr_t control, low, high;
 
@@ -96,11 +96,4 @@ static void find_stack(struct agent_thread *thread, uintptr_t sp)
 	unwind_set_stack(thread, 1, 1);
 	if (control > sp && find_mapping(sp, &low, &high) && control < high)
 		unwind_set_stack(thread, low, control);
-}
-
-bool unwind_stack_has(struct agent_thread *thread, uintptr_t sp)
-{
-	if (AGENT_UNLIKELY(!thread->stack_high))
-		find_stack(thread, sp);
-	return sp >= thread->stack_low && sp < thread->stack_high;
 }

@@ -13,7 +13,7 @@
 #define CHART_LAST_NS UINT64_C(60000000000)
 
 /* Calls and rows of a profile that are added up within 50 ms. */
-enum { QUICK_CALLS = 1000000 };
+enum { QUICK_CALLS = 1000000, QUICK_ROWS = 500000 };
 
 static enum shown shown_of(enum model_table table)
 {
@@ -180,6 +180,18 @@ static void follow_selection(struct screen *screen, enum screen_place place)
 		screen->slots[PLACE_CHART].is_stale = true;
 }
 
+/* Its lines take longer than a key may be left without an answer: what else has changed is shown
+ * first. */
+static bool is_left_for_later(struct screen *screen)
+{
+	const struct timeline *timeline = screen->model ? screen->model->chart : NULL;
+
+	if (!timeline || timeline->row_count <= QUICK_ROWS || screen->is_chart_due)
+		return false;
+	screen->is_chart_late = true;
+	return true;
+}
+
 /* What cannot be seen is updated when it can; the chart after the tables that it is of. */
 void screen_refresh(struct screen *screen, const struct layout *layout)
 {
@@ -199,6 +211,8 @@ void screen_refresh(struct screen *screen, const struct layout *layout)
 		struct pane_context context = screen_context(screen, (enum screen_place)i);
 
 		if (!slot->is_stale || !screen_is_shown(layout, (enum screen_place)i))
+			continue;
+		if (i == PLACE_CHART && is_left_for_later(screen))
 			continue;
 		slot->pane->ops->update(slot->pane, &context);
 		slot->is_stale = false;
@@ -300,7 +314,7 @@ bool screen_has_more(const struct screen *screen)
 	const struct overlay *top =
 		screen->overlay_count ? &screen->overlays[screen->overlay_count - 1] : NULL;
 
-	return top && top->is_announced && !top->is_begun;
+	return top ? top->is_announced && !top->is_begun : screen->is_chart_late;
 }
 
 static void announce(struct screen *screen, struct overlay *overlay, struct canvas *canvas,
@@ -350,7 +364,10 @@ void screen_draw(struct screen *screen, struct canvas *canvas)
 		draw_footer(screen, canvas, layout.footer);
 		return;
 	}
+	screen->is_chart_due = screen->is_chart_late;
+	screen->is_chart_late = false;
 	screen_refresh(screen, &layout);
+	screen->is_chart_due = false;
 	if (top) {
 		struct pane_context context = screen_overlay_context(screen, top);
 

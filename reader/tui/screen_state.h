@@ -48,6 +48,8 @@ struct screen {
 	enum shown shown;
 	enum chart_wish chart_wish;
 	bool is_paused, is_from_zero, is_prompt_open;
+	bool is_chart_late,
+		is_chart_due; /* it is not yet what it should be; this drawing makes it so */
 	uint64_t mark_ns;
 	struct str filter;
 	struct slot slots[PLACES];

@@ -25,7 +25,7 @@ void chain_walk(struct chain *chain, struct unwind_walk *walk, struct chain_foun
 	bool has_chain = chain->count > 0;
 
 	walks++;
-	*ret_found = (struct chain_found){.power = 1};
+	*ret_found = (struct chain_found){0};
 	ret_found->joined = has_chain ? common : 0;
 	ret_found->fresh_count = FRAMES - ret_found->joined;
 }
@@ -37,13 +37,17 @@ bool chain_extend(struct chain *chain, const struct chain_found *found,
 	chain->high = walk->thread->stack_high;
 	chain->word_count = FRAMES;
 	for (int i = 0; i < FRAMES; i++) {
-		chain->words[i / CHAIN_BLOCK].offsets[i % CHAIN_BLOCK] = -8 * (i + 1);
-		chain->words[i / CHAIN_BLOCK].values[i % CHAIN_BLOCK] = words[FRAMES - 1 - i];
+		chain->offsets[i] = -8 * (i + 1);
+		chain->values[i] = words[FRAMES - 1 - i];
 	}
 	return true;
 }
 
 void site_expect(const struct site_stack *stack)
+{
+}
+
+void site_expect_record(const struct site_stack *stack)
 {
 }
 
