@@ -244,8 +244,10 @@ demo: deps ## builds, profiles bundled programs and shows where they spend time 
 		>build/demo_heap.log 2>&1 || { cat build/demo_heap.log; exit 1; }
 	@printf '$$ %s\n' '$(OUT)/rsprof top heap --sort total_allocs -n 3 build/demo_heap.db'
 	$(Q)$(OUT)/rsprof top heap --sort total_allocs -n 3 build/demo_heap.db
-	@printf '\n%s\n  %s\n' 'Next, a process of yours:' \
-		"$(OUT)/rsprof -p PID -q -d 10s -o my.db && $(OUT)/rsprof top cpu my.db"
+	@printf '\n%s\n' 'Next, in the terminal:'
+	@printf '  %-40s %s\n' '$(OUT)/rsprof view build/demo.db' 'what was just recorded' \
+		'$(OUT)/rsprof -p PID' 'a process of yours'
+
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib
