@@ -123,7 +123,8 @@ static enum ink number_ink(const struct table_source *source, enum table_column 
 	}
 }
 
-/* A row's own highest is a full block: its shape is shown, the numbers say how much it is. */
+/* To a row's own highest: its shape is shown, the numbers say how much it is. A full block would run
+ * into the row above. */
 static void draw_trend(struct canvas *canvas, struct area line, const struct table_cell *cell,
 		       const struct table_source *source, uint32_t row)
 {
@@ -142,7 +143,7 @@ static void draw_trend(struct canvas *canvas, struct area line, const struct tab
 		int level = 0;
 
 		if (value)
-			level = 1 + (int)((double)value / (double)most * (SPARK_LEVELS - 1) + 0.5);
+			level = 1 + (int)((double)value / (double)most * (SPARK_LEVELS - 2) + 0.5);
 		canvas_put(canvas, line, cell->x + i - first, cell->line, style,
 			   canvas_spark(canvas, level));
 	}

@@ -130,9 +130,9 @@ TEST(cpu_at_80_columns)
 		&rig, 80, 8, true,
 		"┌ Top CPU ─────────────────────────────────────────────────────────────────────┐\n"
 		"│   CPU% ▼  Live%   Incl%  Function            Location            Trend       │\n"
-		"│▌ 64.0%    29.6%   64.0%  parse_header        src/parser.rs:142    ▂▃▅▆▇█▇▆▅▃▂│\n"
-		"│  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ████████████│\n"
-		"│  14.7%    40.7%   14.7%  Buffer::extend      src/buffer.rs:34     ▂▂▃▄▄▅▅▆▇▇█│\n"
+		"│▌ 64.0%    29.6%   64.0%  parse_header        src/parser.rs:142    ▂▃▄▅▆▇▆▅▄▃▂│\n"
+		"│  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ▇▇▇▇▇▇▇▇▇▇▇▇│\n"
+		"│  14.7%    40.7%   14.7%  Buffer::extend      src/buffer.rs:34     ▂▂▃▃▄▄▅▅▆▆▇│\n"
 		"│                                                                              │\n"
 		"│                                                                              │\n"
 		"└──────────────────────────────────────────────────────────────────────── 1/3 "
@@ -148,9 +148,9 @@ TEST(cpu_beside_a_chart)
 	rig_check(&rig, 76, 7, true,
 		  "┌ Top CPU ─────────────────────────────────────────────────────────────────┐\n"
 		  "│   CPU% ▼  Live%   Incl%  Function            Location            Trend   │\n"
-		  "│  64.0%    29.6%   64.0%  parse_header        src/parser.rs:142   ▆▇█▇▆▅▃▂│\n"
-		  "│  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ████████│\n"
-		  "│  14.7%    40.7%   14.7%  Buffer::extend      src/buffer.rs:34    ▄▄▅▅▆▇▇█│\n"
+		  "│  64.0%    29.6%   64.0%  parse_header        src/parser.rs:142   ▅▆▇▆▅▄▃▂│\n"
+		  "│  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ▇▇▇▇▇▇▇▇│\n"
+		  "│  14.7%    40.7%   14.7%  Buffer::extend      src/buffer.rs:34    ▃▄▄▅▅▆▆▇│\n"
 		  "│                                                                          │\n"
 		  "└────────────────────────────────────────────────────────────────────── 3 ─┘\n");
 	rig_done(&rig);
@@ -171,13 +171,13 @@ TEST(cpu_at_200_columns)
 		  "                           Trend       │\n"
 		  "│  64.0%    29.6%   64.0%  parse_header                                         "
 		  "                                           src/parser.rs:142                    "
-		  "                            ▂▃▅▆▇█▇▆▅▃▂│\n"
+		  "                            ▂▃▄▅▆▇▆▅▄▃▂│\n"
 		  "│  21.3%    29.6%   21.3%  tokenize                                             "
 		  "                                           src/parser.rs:89                     "
-		  "                           ████████████│\n"
+		  "                           ▇▇▇▇▇▇▇▇▇▇▇▇│\n"
 		  "│  14.7%    40.7%   14.7%  Buffer::extend                                       "
 		  "                                           src/buffer.rs:34                     "
-		  "                            ▂▂▃▄▄▅▅▆▇▇█│\n"
+		  "                            ▂▂▃▃▄▄▅▅▆▆▇│\n"
 		  "└───────────────────────────────────────────────────────────────────────────────"
 		  "────────────────────────────────────────────────────────────────────────────────"
 		  "─────────────────────────────────── 3 ─┘\n");
@@ -192,9 +192,9 @@ TEST(columns_leave_as_it_gets_narrow)
 	rig_check(&rig, 74, 6, true,
 		  "┌ Top CPU ───────────────────────────────────────────────────────────────┐\n"
 		  "│   CPU% ▼  Live%   Incl%  Function           Location           Trend   │\n"
-		  "│  64.0%    29.6%   64.0%  parse_header       src/parser.rs:142  ▆▇█▇▆▅▃▂│\n"
-		  "│  21.3%    29.6%   21.3%  tokenize           src/parser.rs:89   ████████│\n"
-		  "│  14.7%    40.7%   14.7%  Buffer::extend     src/buffer.rs:34   ▄▄▅▅▆▇▇█│\n"
+		  "│  64.0%    29.6%   64.0%  parse_header       src/parser.rs:142  ▅▆▇▆▅▄▃▂│\n"
+		  "│  21.3%    29.6%   21.3%  tokenize           src/parser.rs:89   ▇▇▇▇▇▇▇▇│\n"
+		  "│  14.7%    40.7%   14.7%  Buffer::extend     src/buffer.rs:34   ▃▄▄▅▅▆▆▇│\n"
 		  "└──────────────────────────────────────────────────────────────────── 3 ─┘\n");
 	rig_check(&rig, 73, 6, true,
 		  "┌ Top CPU ──────────────────────────────────────────────────────────────┐\n"
@@ -237,9 +237,9 @@ TEST(cpu_in_ascii)
 		&rig, 80, 6, false,
 		"+ Top CPU ---------------------------------------------------------------------+\n"
 		"|   CPU% v  Live%   Incl%  Function            Location            Trend       |\n"
-		"|> 64.0%    29.6%   64.0%  parse_header        src/parser.rs:142    :-+*#@#*+-:|\n"
-		"|  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    @@@@@@@@@@@@|\n"
-		"|  14.7%    40.7%   14.7%  Buffer::extend      src/buffer.rs:34     ::-==++*##@|\n"
+		"|> 64.0%    29.6%   64.0%  parse_header        src/parser.rs:142    :-=+*#*+=-:|\n"
+		"|  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ############|\n"
+		"|  14.7%    40.7%   14.7%  Buffer::extend      src/buffer.rs:34     ::--==++**#|\n"
 		"+------------------------------------------------------------------------ 1/3 "
 		"-+\n");
 	rig_done(&rig);
@@ -256,8 +256,8 @@ TEST(memory_in_all_widths)
 		&rig, 80, 5, true,
 		"┌ Top Memory ──────────────────────────────────────────────────────────────────┐\n"
 		"│     Live ▼    Total  Allocs  Function          Location          Trend       │\n"
-		"│▌ 48.3 MB     2.1 GB  48,211  Buffer::extend    src/buffer.rs:34            ██│\n"
-		"│  12.8 MB    12.8 MB   3,125  Cache::insert     src/cache.rs:201             █│\n"
+		"│▌ 48.3 MB     2.1 GB  48,211  Buffer::extend    src/buffer.rs:34            ▇▇│\n"
+		"│  12.8 MB    12.8 MB   3,125  Cache::insert     src/cache.rs:201             ▇│\n"
 		"└──────────────────────────────────────────────────────────────────────── 1/2 "
 		"─┘\n");
 	rig_check(&rig, 120, 5, true,
@@ -267,16 +267,16 @@ TEST(memory_in_all_widths)
 		  "│     Live ▼     Peak     Total  Allocs  Temp%  Function                      "
 		  "Location                     Trend       │\n"
 		  "│▌ 48.3 MB    48.3 MB    2.1 GB  48,211    12%  Buffer::extend                "
-		  "src/buffer.rs:34                       ██│\n"
+		  "src/buffer.rs:34                       ▇▇│\n"
 		  "│  12.8 MB    12.8 MB   12.8 MB   3,125     0%  Cache::insert                 "
-		  "src/cache.rs:201                        █│\n"
+		  "src/cache.rs:201                        ▇│\n"
 		  "└───────────────────────────────────────────────────────────────────────────────"
 		  "───────────────────────────────── 1/2 ─┘\n");
 	rig_check(&rig, 76, 5, true,
 		  "┌ Top Memory ──────────────────────────────────────────────────────────────┐\n"
 		  "│     Live ▼    Total  Allocs  Function          Location          Trend   │\n"
-		  "│▌ 48.3 MB     2.1 GB  48,211  Buffer::extend    src/buffer.rs:34        ██│\n"
-		  "│  12.8 MB    12.8 MB   3,125  Cache::insert     src/cache.rs:201         █│\n"
+		  "│▌ 48.3 MB     2.1 GB  48,211  Buffer::extend    src/buffer.rs:34        ▇▇│\n"
+		  "│  12.8 MB    12.8 MB   3,125  Cache::insert     src/cache.rs:201         ▇│\n"
 		  "└──────────────────────────────────────────────────────────────────── 1/2 ─┘\n");
 	rig_check(&rig, 50, 5, true,
 		  "┌ Top Memory ────────────────────────────────────┐\n"
@@ -300,9 +300,9 @@ TEST(estimates_and_least_values_are_marked)
 		  "│        Live ▼        Peak      Total   Allocs  Temp%  Function                "
 		  "  Location                 Trend       │\n"
 		  "│   ≥~48.3 MB     ≥~48.3 MB    ~2.1 GB  ~48,211    12%  Buffer::extend          "
-		  "  src/buffer.rs:34                   ██│\n"
+		  "  src/buffer.rs:34                   ▇▇│\n"
 		  "│    ~12.8 MB      ~12.8 MB   ~12.8 MB   ~3,125     0%  Cache::insert           "
-		  "  src/cache.rs:201                    █│\n"
+		  "  src/cache.rs:201                    ▇│\n"
 		  "└───────────────────────────────────────────────────────────────────────────────"
 		  "─────────────────────────────────── 2 ─┘\n");
 	rig_check(
@@ -330,9 +330,9 @@ TEST(waits_in_all_widths)
 		  "│  Wait% ▼   Wait   Waits  Kind       Function                 Location         "
 		  "       Trend       │\n"
 		  "│  93.8%    1.50s     401  run queue  parse_header             "
-		  "src/parser.rs:142                 █▆│\n"
+		  "src/parser.rs:142                 ▇▅│\n"
 		  "│   6.3%    100ms      12  lock       tokenize                 src/parser.rs:89 "
-		  "                  █│\n"
+		  "                  ▇│\n"
 		  "└───────────────────────────────────────────────────────────────────────────────"
 		  "─────────────── 2 ─┘\n");
 	rig_check(
@@ -373,8 +373,8 @@ TEST(by_thread)
 		&rig, 80, 5, true,
 		"┌ Top CPU by thread ───────────────────────────────────────────────────────────┐\n"
 		"│   CPU% ▼  Live%  Thread                                          Trend       │\n"
-		"│▌ 85.3%    59.3%  my-app (12345)                                  ▂▃▄▅▆▇█▇▆▅▄▃│\n"
-		"│  14.7%    40.7%  worker (12346)                                   ▂▂▃▄▄▅▅▆▇▇█│\n"
+		"│▌ 85.3%    59.3%  my-app (12345)                                  ▂▃▄▄▅▆▇▆▅▄▄▃│\n"
+		"│  14.7%    40.7%  worker (12346)                                   ▂▂▃▃▄▄▅▅▆▆▇│\n"
 		"└──────────────────────────────────────────────────────────────────────── 1/2 "
 		"─┘\n");
 	answer = rig_press(&rig, ACTION_ENTER);
@@ -407,11 +407,11 @@ TEST(narrow_rows_have_two_lines)
 		  "┌ Top CPU ───────────────────────────────────────────────────────────┐\n"
 		  "│   CPU% ▼ Location    Function                          Trend       │\n"
 		  "│▌ 64.0%   src/parser.rs:142                                         │\n"
-		  "│▌         parse_header                                   ▂▃▅▆▇█▇▆▅▃▂│\n"
+		  "│▌         parse_header                                   ▂▃▄▅▆▇▆▅▄▃▂│\n"
 		  "│  21.3%   src/parser.rs:89                                          │\n"
-		  "│          tokenize                                      ████████████│\n"
+		  "│          tokenize                                      ▇▇▇▇▇▇▇▇▇▇▇▇│\n"
 		  "│  14.7%   src/buffer.rs:34                                          │\n"
-		  "│          Buffer::extend                                 ▂▂▃▄▄▅▅▆▇▇█│\n"
+		  "│          Buffer::extend                                 ▂▂▃▃▄▄▅▅▆▆▇│\n"
 		  "└────────────────────────────────────────────────────────────── 1/3 ─┘\n");
 	rig_done(&rig);
 }
@@ -449,8 +449,8 @@ TEST(a_filter_a_range_and_a_thread_are_told)
 		&rig, 80, 5, true,
 		"┌ Top CPU  2m00s–3m30s  thread my-app  /PARSE ─────────────────────────────────┐\n"
 		"│   CPU% ▲  Live%   Incl%  Function            Location            Trend       │\n"
-		"│  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ████████████│\n"
-		"│  64.0%    29.6%   64.0%  parse_header        src/parser.rs:142    ▂▃▅▆▇█▇▆▅▃▂│\n"
+		"│  21.3%    29.6%   21.3%  tokenize            src/parser.rs:89    ▇▇▇▇▇▇▇▇▇▇▇▇│\n"
+		"│  64.0%    29.6%   64.0%  parse_header        src/parser.rs:142    ▂▃▄▅▆▇▆▅▄▃▂│\n"
 		"└────────────────────────────────────────────────────────────────────────── 2 "
 		"─┘\n");
 	rig_done(&rig);
