@@ -414,6 +414,16 @@ static bool is_late(const struct look *look)
 	return clock_now_ns() >= search->deadline_ns + (has_tried ? 0 : MORE_NS);
 }
 
+/* The kernel refuses one that is ending in the same words as one that may not be traced. */
+static bool has_thread_ended(const struct target *target, pid_t tid)
+{
+	struct process_stat stat;
+	char path[64];
+
+	snprintf(path, sizeof(path), "task/%d/stat", tid);
+	return process_stat_read(target->proc_fd, path, &stat) < 0 || process_has_ended(&stat);
+}
+
 static int search_round(struct look *look, struct inject_thread *thread, bool *ret_is_held,
 			struct err *err)
 {
@@ -427,8 +437,13 @@ static int search_round(struct look *look, struct inject_thread *thread, bool *r
 
 		if (is_found)
 			return 0;
-		if (stop == INJECT_REFUSED)
-			return refuse_trace(look->search->target, errno, err);
+		if (stop == INJECT_REFUSED) {
+			int error = errno;
+
+			if (has_thread_ended(look->search->target, tid))
+				continue;
+			return refuse_trace(look->search->target, error, err);
+		}
 		if (look->has_shadow_stack)
 			return err_set(err, ERR_GENERAL, -ENOTSUP,
 				       "%s (%d) runs with shadow stacks, into which rsprof cannot "
