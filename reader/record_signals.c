@@ -4,6 +4,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "reader/tui/terminal.h"
+
 static void ending_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -14,6 +16,7 @@ static void ending_signals(sigset_t *set)
 
 static void exit_at_once(int signal)
 {
+	terminal_restore();
 	_exit(128 + signal);
 }
 
