@@ -2,13 +2,9 @@
 #include <errno.h>
 
 #include "reader/source/agent_source.h"
+#include "reader/source/heap_look.h"
 #include "reader/source/mapping_event.h"
 #include "reader/util/clock.h"
-
-#define LOOK_NS NS_PER_S
-/* Looks come so long before a full second since the recording began: a checkpoint that ends there
- * holds what was counted until then. */
-#define LOOK_LEAD_NS (20 * NS_PER_MS)
 
 static const enum loss_cause causes[RSPROF_SHM_LOST_CAUSES] = {
 	[RSPROF_SHM_LOST_SITES] = LOSS_HEAP_STACKS_FULL,
@@ -18,13 +14,6 @@ static const enum loss_cause causes[RSPROF_SHM_LOST_CAUSES] = {
 	[RSPROF_SHM_LOST_SAMPLES] = LOSS_TIMER_SAMPLES,
 	[RSPROF_SHM_LOST_REENTRIES] = LOSS_HEAP_CALLS_MISSED,
 };
-
-uint64_t agent_next_look_ns(const struct src_agent *agent, uint64_t now_ns)
-{
-	uint64_t looks = (now_ns + LOOK_LEAD_NS - agent->start_ns) / LOOK_NS;
-
-	return agent->start_ns + (looks + 1) * LOOK_NS - LOOK_LEAD_NS;
-}
 
 static bool is_counted(const struct src_agent *agent)
 {
@@ -327,7 +316,7 @@ void agent_look(struct src_agent *agent, bool is_last)
 
 	if (!is_last && now < agent->next_look_ns)
 		return;
-	agent->next_look_ns = agent_next_look_ns(agent, now);
+	agent->next_look_ns = heap_look_next_ns(agent->start_ns, now);
 	if (agent->session && !agent->is_damaged)
 		look(agent, now, is_last);
 }

@@ -87,7 +87,6 @@ void agent_watch_exec(struct src_agent *agent, uint64_t time_ns);
 void agent_look(struct src_agent *agent, bool is_last);
 /* The session ended before that time: what is alive by its counters will not be seen freed. */
 void agent_look_end(struct src_agent *agent, uint64_t time_ns);
-uint64_t agent_next_look_ns(const struct src_agent *agent, uint64_t now_ns);
 
 /* ---- agent_stream.c: rings */
 

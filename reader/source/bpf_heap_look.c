@@ -4,26 +4,15 @@
 #include <unistd.h>
 
 #include "reader/source/bpf_heap_parts.h"
+#include "reader/source/heap_look.h"
 #include "reader/util/clock.h"
-
-#define LOOK_NS NS_PER_S
-/* Looks come so long before a full second since the recording began: a checkpoint that ends there
- * holds what was counted until then. */
-#define LOOK_LEAD_NS (20 * NS_PER_MS)
-
-static uint64_t next_look_ns(const struct bpf_heap *heap, uint64_t now_ns)
-{
-	uint64_t looks = (now_ns + LOOK_LEAD_NS - heap->start_ns) / LOOK_NS;
-
-	return heap->start_ns + (looks + 1) * LOOK_NS - LOOK_LEAD_NS;
-}
 
 void bpf_heap_start(struct bpf_heap *heap, uint64_t now_ns)
 {
 	if (!heap)
 		return;
 	heap->start_ns = heap->look_ns = now_ns;
-	heap->next_look_ns = next_look_ns(heap, now_ns);
+	heap->next_look_ns = heap_look_next_ns(heap->start_ns, now_ns);
 }
 
 int bpf_heap_wait_ms(const struct bpf_heap *heap, int timeout_ms)
@@ -216,6 +205,6 @@ void bpf_heap_look(struct bpf_heap *heap, bool is_last, source_sink sink, void *
 	tell_missing(heap, now, is_last);
 	tell_state(heap, now, sink, context);
 	heap->look_ns = now;
-	heap->next_look_ns = next_look_ns(heap, now);
+	heap->next_look_ns = heap_look_next_ns(heap->start_ns, now);
 	heap->told_end = is_last;
 }
